@@ -1,0 +1,1 @@
+"""Shipped strategies: one small module and one experiment file each."""

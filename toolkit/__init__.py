@@ -1,0 +1,1 @@
+"""Backtests of portfolios of Bitcoin, mining equities and AI-linked assets."""

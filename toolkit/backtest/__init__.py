@@ -1,0 +1,1 @@
+"""The backtest: schedule, ledger, replay, engine, audit and result."""

@@ -1,0 +1,1 @@
+"""Sources of data, and how they become one panel."""

@@ -1,0 +1,241 @@
+"""The panel: every quantity over time, each value with the moment it became public.
+
+Strategies and signals read fields through `Panel.known`, which aligns a value to the first
+decision that could have seen it. `Panel.until` is the panel as it was, which is what the
+look-ahead audit compares against.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from toolkit.clock import ClockName, decision_times, periods_per_year
+from toolkit.errors import DataError, UnknownFieldError, suggestion
+from toolkit.universe import Sleeve, Universe
+
+PRICE_FIELD = "close"
+"""Name of the field that holds the price of every asset."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One quantity over time.
+
+    Parameters
+    ----------
+    values
+        Rows by day label (naive, increasing, unique), a column an asset or one column; float.
+    available_at
+        Moment (UTC) each row became public, one a row, never decreasing.
+    unit, source
+        What the numbers are measured in, and where they come from.
+    """
+
+    values: pd.DataFrame
+    available_at: pd.DatetimeIndex
+    unit: str
+    source: str
+
+    def __post_init__(self) -> None:
+        index = self.values.index
+        if not isinstance(index, pd.DatetimeIndex) or index.tz is not None:
+            raise DataError(f"Field from {self.source}: rows must be labelled by naive days.")
+        if not (index.is_monotonic_increasing and index.is_unique):
+            raise DataError(f"Field from {self.source}: row labels must increase without repeats.")
+        if len(index) != len(self.available_at) or str(self.available_at.tz) != "UTC":
+            raise DataError(f"Field from {self.source}: every row needs a moment in UTC.")
+        if not self.available_at.is_monotonic_increasing:
+            raise DataError(
+                f"Field from {self.source}: a later row became public before an earlier."
+            )
+
+    def apply(self, function: Callable[[pd.DataFrame], pd.DataFrame], unit: str) -> Field:
+        """A field computed row by row from this one, public when its rows were.
+
+        The function must use past rows only; the look-ahead audit checks that it does.
+        """
+        values = function(self.values)
+        if not values.index.equals(self.values.index):
+            raise DataError(f"A function applied to the field from {self.source} changed its rows.")
+        return Field(values, self.available_at, unit, self.source)
+
+    def until(self, moment: pd.Timestamp) -> Field:
+        """The rows that were public at a moment."""
+        public = int(self.available_at.searchsorted(moment, side="right"))
+        return replace(
+            self, values=self.values.iloc[:public], available_at=self.available_at[:public]
+        )
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something about the data that a reader of the result should know."""
+
+    kind: str
+    asset: str
+    session: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything a backtest may look at, on one clock.
+
+    Parameters
+    ----------
+    universe
+        The assets; they are the columns of prices, in this order.
+    sessions
+        Session labels (naive days, increasing).
+    fields
+        Quantities by name; ``close`` (USD) has a column an asset.
+    clock
+        ``XNYS`` or ``24/7``.
+    simulated
+        Whether the numbers come from a simulated market.
+    """
+
+    universe: Universe
+    sessions: pd.DatetimeIndex
+    fields: Mapping[str, Field]
+    clock: ClockName = "XNYS"
+    simulated: bool = False
+    notices: tuple[Notice, ...] = field(default=(), compare=False)
+
+    @property
+    def periods_per_year(self) -> float:
+        """Sessions a year on this clock: 252 or 365."""
+        return periods_per_year(self.clock)
+
+    @cached_property
+    def decisions(self) -> pd.DatetimeIndex:
+        """Moment of each session's decision, UTC."""
+        return decision_times(self.sessions)
+
+    def field(self, name: str) -> Field:
+        """A field by name, with its raw rows: use `known` to see it as decisions saw it."""
+        if name not in self.fields:
+            raise UnknownFieldError(
+                f"Field {name!r} is not in the panel. {suggestion(name, self.fields)}"
+            )
+        return self.fields[name]
+
+    def known(self, quantity: str | Field, max_age: pd.Timedelta | None = None) -> pd.DataFrame:
+        """Last public value at each decision: sessions x columns.
+
+        Row t holds, per column, the value of the latest row that was public at t's decision and
+        is not NaN. A value whose row is labelled more than `max_age` before the session is NaN.
+        """
+        source = self.field(quantity) if isinstance(quantity, str) else quantity
+        values = source.values.to_numpy(dtype=float)
+        rows = np.where(np.isnan(values), -1, np.arange(len(values))[:, None])
+        latest = np.vstack([np.full((1, values.shape[1]), -1), np.maximum.accumulate(rows, axis=0)])
+        public = source.available_at.searchsorted(self.decisions, side="right")
+        position = latest[public]
+        found = (
+            np.take_along_axis(values, np.maximum(position, 0), axis=0) if len(values) else position
+        )
+        missing = position < 0
+        if max_age is not None and len(values):
+            label = source.values.index.to_numpy()[np.maximum(position, 0)]
+            missing |= (self.sessions.to_numpy()[:, None] - label) > max_age.to_timedelta64()
+        return pd.DataFrame(
+            np.where(missing, np.nan, found), index=self.sessions, columns=source.values.columns
+        )
+
+    @cached_property
+    def _closes(self) -> pd.DataFrame:
+        """Closes on the sessions inside each asset's life, NaN where it has none."""
+        closes = self.field(PRICE_FIELD).values.reindex(
+            index=self.sessions, columns=list(self.universe.ids)
+        )
+        values = closes.to_numpy(dtype=float, copy=True)
+        for column, asset in enumerate(self.universe):
+            values[: self._position(asset.usable_from), column] = np.nan
+            if asset.closing:
+                values[self._position(asset.closing.last_session) + 1 :, column] = np.nan
+        return pd.DataFrame(values, index=self.sessions, columns=closes.columns)
+
+    def _position(self, day: object) -> int:
+        return int(self.sessions.searchsorted(pd.Timestamp(str(day))))
+
+    @cached_property
+    def _prices(self) -> pd.DataFrame:
+        prices = self._closes.ffill()
+        values = prices.to_numpy(copy=True)
+        for column, asset in enumerate(self.universe):
+            if asset.closing:
+                settled = self._position(asset.closing.settlement)
+                if asset.closing.value is not None:
+                    values[settled : settled + 1, column] = asset.closing.value
+                values[settled + 1 :, column] = np.nan
+        return pd.DataFrame(values, index=self.sessions, columns=prices.columns)
+
+    def prices(self) -> pd.DataFrame:
+        """Valuation prices in USD: sessions x assets.
+
+        NaN before the listing and after the settlement of a closing. A halted asset keeps its
+        last price; on the settlement session the price is the value received, which may be 0.
+        """
+        return self._prices
+
+    def tradable(self) -> pd.DataFrame:
+        """Whether each asset can be traded at each session's close: bool, sessions x assets."""
+        tradable = self._closes.notna().to_numpy(copy=True)
+        for column, asset in enumerate(self.universe):
+            for halt in asset.halts:
+                last = self._position(halt.last) if halt.last else len(self.sessions)
+                tradable[self._position(halt.first) : last + 1, column] = False
+        return pd.DataFrame(tradable, index=self.sessions, columns=list(self.universe.ids))
+
+    def eligible(self) -> pd.DataFrame:
+        """Whether each asset may be bought: usable, priced once, no known end. Bool frame."""
+        eligible = self._prices.notna().to_numpy(copy=True)
+        for column, asset in enumerate(self.universe):
+            if asset.closing:
+                eligible[self._position(asset.closing.known_from) :, column] = False
+        return pd.DataFrame(eligible, index=self.sessions, columns=list(self.universe.ids))
+
+    def members(self, sleeves: Sequence[Sleeve]) -> pd.DataFrame:
+        """Eligible assets of the sleeves by date: bool, sessions x assets."""
+        return self.universe.members(sleeves, self.sessions) & self.eligible()
+
+    def returns(self) -> pd.DataFrame:
+        """Simple returns from session to session, NaN before the second price: sessions x assets.
+
+        On the exchange clock a Monday return of a 24/7 asset holds the whole weekend.
+        """
+        prices = self._prices.to_numpy()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            moves = prices[1:] / prices[:-1] - 1.0
+        values = np.vstack([np.full((1, prices.shape[1]), np.nan), moves])
+        return pd.DataFrame(values, index=self.sessions, columns=list(self.universe.ids))
+
+    def until(self, session: pd.Timestamp) -> Panel:
+        """The panel as the decision of a session saw it: later rows, assets, events are absent."""
+        moment = session.tz_localize("UTC") + pd.Timedelta(days=1)
+        return replace(
+            self,
+            universe=self.universe.until(session.date()),
+            sessions=self.sessions[: int(self.sessions.searchsorted(session, side="right"))],
+            fields={name: quantity.until(moment) for name, quantity in self.fields.items()},
+        )
+
+    def digest(self) -> str:
+        """SHA-256 over universe, sessions and each field's values, moments, unit and source."""
+        summary = hashlib.sha256(f"{self.clock}|{self.simulated}|{self.universe!r}".encode())
+        summary.update(self.sessions.as_unit("ns").asi8.tobytes())
+        for name in sorted(self.fields):
+            quantity = self.fields[name]
+            columns = "|".join(str(column) for column in quantity.values.columns)
+            summary.update(f"{name}|{quantity.unit}|{quantity.source}|{columns}".encode())
+            summary.update(quantity.values.index.as_unit("ns").asi8.tobytes())  # type: ignore[attr-defined]
+            summary.update(quantity.available_at.as_unit("ns").asi8.tobytes())
+            summary.update(np.ascontiguousarray(quantity.values.to_numpy(dtype=float)).tobytes())
+        return summary.hexdigest()

@@ -1,0 +1,1 @@
+"""Risk: covariance estimates and risk measures."""

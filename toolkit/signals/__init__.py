@@ -1,0 +1,1 @@
+"""Signals: quantities with an opinion, computed from what was public."""

@@ -1,0 +1,74 @@
+"""Validated scalar types, and the decorator that makes a class a validated value.
+
+A component only stores its settings. It is frozen, refuses unknown and wrong settings with a
+`ConfigError`, and is what a TOML table of an experiment turns into.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as validated_dataclass
+
+from toolkit.errors import ConfigError, suggestion
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+"""A share of a whole, 0.25 = 25 %."""
+
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+"""A finite number that is not negative."""
+
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+"""A finite number above zero."""
+
+BasisPoints = Annotated[float, Field(ge=0.0, lt=10_000.0, allow_inf_nan=False)]
+"""Hundredths of a percent; 10 = 0.1 %."""
+
+Sessions = Annotated[int, Field(ge=1, le=10_000)]
+"""A number of sessions of the panel's clock."""
+
+Days = Annotated[int, Field(ge=1, le=10_000)]
+"""A number of calendar days."""
+
+_SETTINGS = ConfigDict(extra="forbid", strict=False, arbitrary_types_allowed=True)
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True)
+def component(cls: type[T]) -> type[T]:
+    """Turn a class with annotated settings into a frozen, validated value.
+
+    Raises
+    ------
+    ConfigError
+        On construction, naming the class, each wrong setting and what was expected.
+    """
+    # The cast to Any: pydantic's decorator is typed for its own use, not for re-decoration.
+    built: Any = validated_dataclass(frozen=True, config=_SETTINGS)(cls)
+    validate = built.__init__
+    known = tuple(built.__dataclass_fields__)
+
+    def explained(self: Any, *args: Any, **settings: Any) -> None:
+        try:
+            validate(self, *args, **settings)
+        except ValidationError as error:
+            raise ConfigError(_explain(built.__name__, known, error)) from None
+
+    built.__init__ = explained
+    return built  # type: ignore[no-any-return]
+
+
+def _explain(name: str, known: tuple[str, ...], error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        setting = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            lines.append(f"{name} has no setting {setting!r}. {suggestion(setting, known)}")
+        elif problem["type"] in ("missing", "missing_argument"):
+            lines.append(f"{name} needs the setting {setting!r}.")
+        else:
+            found = problem.get("input")
+            lines.append(f"{name}.{setting} = {found!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}.")
+    return " ".join(lines)

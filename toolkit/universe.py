@@ -1,0 +1,214 @@
+"""Who can be held: assets, their sleeves by date, and the events that end a holding.
+
+Everything that is dated can be cut at a session, so that a strategy which looks at the universe
+sees no more of it than was known then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from toolkit.errors import ConfigError, UnknownAssetError, suggestion
+from toolkit.units import NonNegative, component
+
+AssetId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+
+
+class Sleeve(StrEnum):
+    """The groups that sleeve limits and sleeve tilts speak of."""
+
+    BITCOIN = "bitcoin"
+    LEGACY_MINERS = "legacy_miners"
+    PIVOTING_MINERS = "pivoting_miners"
+    AI_INFRASTRUCTURE = "ai_infrastructure"
+    AI_TOKENS = "ai_tokens"
+    CASH = "cash"
+
+
+MINERS = (Sleeve.LEGACY_MINERS, Sleeve.PIVOTING_MINERS)
+
+
+@component
+class Membership:
+    """An asset belongs to a sleeve from a session on, until a later membership."""
+
+    sleeve: Sleeve
+    since: date
+
+
+@component
+class Closing:
+    """The end of an asset: what ends it, when, and what a holder receives.
+
+    Parameters
+    ----------
+    kind
+        ``coverage_ended``: only our data end; a holding is sold at the last price, with costs.
+        Every other kind is an event of the asset; its holders receive `value` without costs.
+    last_session
+        Last session on which the asset trades.
+    known_from
+        First session whose decision knows of the event; from then on nobody buys.
+    settles
+        Session on which holders receive the value; `last_session` where not given. In between
+        the holding is valued at the last price and cannot be traded.
+    value
+        USD received for one share; the last price where not given. Zero is a wipe-out.
+    """
+
+    kind: Literal["coverage_ended", "delisting", "bankruptcy", "merger", "exchange"]
+    last_session: date
+    known_from: date
+    settles: date | None = None
+    value: NonNegative | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.known_from > self.last_session or self.settlement < self.last_session:
+            raise ConfigError(
+                f"Closing of {self.last_session}: known_from {self.known_from} must not be later, "
+                f"settles {self.settlement} must not be earlier."
+            )
+        if self.kind == "coverage_ended" and (self.value is not None or self.settles is not None):
+            raise ConfigError(
+                "A coverage_ended closing sells at the last price: no value, no settles."
+            )
+
+    @property
+    def settlement(self) -> date:
+        """Session on which the holding turns into cash."""
+        return self.settles or self.last_session
+
+
+@component
+class Halt:
+    """A declared stretch without trading, both sessions included; `last` None = still halted."""
+
+    first: date
+    last: date | None = None
+    note: str = ""
+
+
+@component
+class CorporateAction:
+    """A recorded fact of an asset's past. Prices are adjusted already: it moves nothing."""
+
+    asset: AssetId
+    day: date
+    action: str
+    terms: str = ""
+    source: str = ""
+
+
+@component
+class Asset:
+    """Something that can be held.
+
+    Parameters
+    ----------
+    calendar
+        ``XNYS``: New York sessions, closes first. ``24/7``: every UTC day, closes last.
+    usable_from
+        First session on which it may be held: before, it was another business or unlisted.
+    memberships
+        Sleeves by date, oldest first.
+    """
+
+    id: AssetId
+    memberships: tuple[Membership, ...]
+    calendar: Literal["XNYS", "24/7"] = "XNYS"
+    usable_from: date = date(2009, 1, 3)
+    ticker: str = ""
+    closing: Closing | None = None
+    halts: tuple[Halt, ...] = ()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        days = [membership.since for membership in self.memberships]
+        if not days or days != sorted(set(days)):
+            raise ConfigError(
+                f"Asset {self.id}: memberships must be dated, oldest first, one a day."
+            )
+
+    @property
+    def is_cash(self) -> bool:
+        """Whether this is the cash asset."""
+        return self.memberships[0].sleeve is Sleeve.CASH
+
+    def sleeve_on(self, day: date) -> Sleeve:
+        """Sleeve on a day; before the first membership, the first one's."""
+        past = [membership for membership in self.memberships if membership.since <= day]
+        return (past or self.memberships[:1])[-1].sleeve
+
+    def until(self, day: date) -> Asset:
+        """The asset as it was known on a day: later sleeves, events and halts are absent."""
+        closing = self.closing if self.closing and self.closing.known_from <= day else None
+        halts = tuple(
+            replace(halt, last=halt.last if halt.last and halt.last <= day else None)
+            for halt in self.halts
+            if halt.first <= day
+        )
+        memberships = tuple(m for m in self.memberships if m.since <= day) or self.memberships[:1]
+        return replace(self, closing=closing, halts=halts, memberships=memberships)
+
+
+@dataclass(frozen=True)
+class Universe:
+    """The assets of a panel, in their column order, with at most one cash asset."""
+
+    assets: tuple[Asset, ...]
+    actions: tuple[CorporateAction, ...] = ()
+
+    def __post_init__(self) -> None:
+        ids = [asset.id for asset in self.assets]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ConfigError(f"The universe lists {', '.join(twice)} more than once.")
+        if sum(asset.is_cash for asset in self.assets) > 1:
+            raise ConfigError("The universe has more than one cash asset; keep one.")
+
+    def __iter__(self) -> Iterator[Asset]:
+        return iter(self.assets)
+
+    def __len__(self) -> int:
+        return len(self.assets)
+
+    def __getitem__(self, name: str) -> Asset:
+        for asset in self.assets:
+            if asset.id == name:
+                return asset
+        raise UnknownAssetError(
+            f"Asset {name!r} is not in the universe. {suggestion(name, self.ids)}"
+        )
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Asset ids in column order."""
+        return tuple(asset.id for asset in self.assets)
+
+    @property
+    def cash(self) -> str | None:
+        """Id of the cash asset, or None."""
+        return next((asset.id for asset in self.assets if asset.is_cash), None)
+
+    def members(self, sleeves: Sequence[Sleeve], sessions: pd.DatetimeIndex) -> pd.DataFrame:
+        """Whether each asset belongs to one of the sleeves: sessions x assets, by date."""
+        wanted = np.zeros((len(sessions), len(self)), dtype=bool)
+        for column, asset in enumerate(self.assets):
+            for position, membership in enumerate(asset.memberships):
+                first = sessions.searchsorted(pd.Timestamp(membership.since)) if position else 0
+                wanted[first:, column] = membership.sleeve in sleeves
+        return pd.DataFrame(wanted, index=sessions, columns=list(self.ids))
+
+    def until(self, day: date) -> Universe:
+        """The universe as it was known on a day: later assets and later events are absent."""
+        assets = tuple(asset.until(day) for asset in self.assets if asset.usable_from <= day)
+        return Universe(assets, tuple(action for action in self.actions if action.day <= day))

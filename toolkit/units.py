@@ -70,5 +70,7 @@ def _explain(name: str, known: tuple[str, ...], error: ValidationError) -> str:
             lines.append(f"{name} needs the setting {setting!r}.")
         else:
             found = problem.get("input")
-            lines.append(f"{name}.{setting} = {found!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}.")
+            lines.append(
+                f"{name}.{setting} = {found!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}."
+            )
     return " ".join(lines)

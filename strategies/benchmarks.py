@@ -1,0 +1,96 @@
+"""Portfolios without an opinion, which every strategy is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from toolkit.panel import Panel
+from toolkit.signals.price import TrailingVolatility
+from toolkit.signals.signal import Signal
+from toolkit.strategy import Strategy, share_equally, share_in_proportion
+from toolkit.units import Fraction, Sessions, component
+from toolkit.universe import Sleeve
+
+RISKY = tuple(sleeve for sleeve in Sleeve if sleeve is not Sleeve.CASH)
+
+
+@component
+class BitcoinOnly(Strategy):
+    """All in bitcoin, always."""
+
+    def targets(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Weight 1 in bitcoin once it has a price."""
+        bitcoin = share_equally(panel.members([Sleeve.BITCOIN]))
+        return bitcoin.where(bitcoin.sum(axis=1) > 0.0)
+
+
+@component
+class EqualWeight(Strategy):
+    """The same weight in every asset that can be held on the day, cash aside."""
+
+    def targets(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Equal weights over the eligible assets of each session."""
+        weights = share_equally(panel.members(RISKY))
+        return weights.where(weights.sum(axis=1) > 0.0)
+
+
+@component
+class StaticMix(Strategy):
+    """Fixed shares of the sleeves, each spread equally over its members of the day.
+
+    The share of a sleeve that has no member yet stays in cash.
+    """
+
+    bitcoin: Fraction = 0.30
+    legacy_miners: Fraction = 0.15
+    pivoting_miners: Fraction = 0.15
+    ai_infrastructure: Fraction = 0.30
+    ai_tokens: Fraction = 0.05
+
+    def targets(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Sleeve shares spread over members: sessions x assets."""
+        shares = {
+            Sleeve.BITCOIN: self.bitcoin,
+            Sleeve.LEGACY_MINERS: self.legacy_miners,
+            Sleeve.PIVOTING_MINERS: self.pivoting_miners,
+            Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure,
+            Sleeve.AI_TOKENS: self.ai_tokens,
+        }
+        weights = sum_of_sleeves(panel, shares)
+        return weights.where(weights.sum(axis=1) > 0.0)
+
+
+def sum_of_sleeves(panel: Panel, shares: Mapping[Sleeve, float]) -> pd.DataFrame:
+    """Weights that give each sleeve its share, spread equally over its members of the day."""
+    weights = pd.DataFrame(0.0, index=panel.sessions, columns=list(panel.universe.ids))
+    for sleeve, share in shares.items():
+        weights += share * share_equally(panel.members([sleeve]))
+    return weights
+
+
+@component
+class InverseVolatility(Strategy):
+    """Weights in proportion to one over trailing volatility, cash aside."""
+
+    lookback: Sessions = 63
+
+    @property
+    def signals(self) -> Mapping[str, Signal]:
+        """Trailing volatility."""
+        return {"volatility": TrailingVolatility(self.lookback)}
+
+    def targets(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Weights by inverse volatility over eligible assets with a full window."""
+        volatility = self.read(panel, signals)["volatility"]
+        weights = share_in_proportion((1.0 / volatility).where(panel.members(RISKY)))
+        return weights.where(weights.sum(axis=1) > 0.0)

@@ -1,0 +1,338 @@
+"""The ledger decides amounts: when an order fills, how many units, and what it costs.
+
+Timing: a row of targets is decided after its session and fills at the next session's closes.
+An order is *to weight*. It is sized when it fills, from prices public at that moment: assets that
+close later in the day are valued at their previous close while the earlier ones are bought.
+Weights refer to equity after costs; cash takes what is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit.errors import ConfigError, DataError, UnknownAssetError, suggestion
+from toolkit.optimize.costs import CostRates
+
+if TYPE_CHECKING:
+    from toolkit.backtest.kernel import Book
+
+Floats = NDArray[np.float64]
+
+SMALLEST_INITIAL_CASH = 1_000.0
+"""Below it the smallest order of the replay engine is no longer negligible."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """What the ledger needs to know of the market, as plain arrays: sessions x assets.
+
+    `prices` value a holding (NaN: not listed). `permission` is 0 closed, 1 open, 2 sell only.
+    `stage` orders the closes within a session, 0 first. `settlement` is the row on which an
+    asset's closing pays, or -1. `fee` and `slippage` are fractions of traded value.
+    """
+
+    sessions: pd.DatetimeIndex
+    assets: tuple[str, ...]
+    prices: Floats
+    permission: NDArray[np.int8]
+    stage: NDArray[np.int64]
+    settlement: NDArray[np.int64]
+    fee: Floats
+    slippage: Floats
+    cash_column: int = -1
+
+
+class Ledger:
+    """Cash and holdings, advanced in segments between orders."""
+
+    def __init__(self, market: Market, initial_cash: float) -> None:
+        from toolkit.backtest.kernel import Book, Terms
+
+        if not np.isfinite(initial_cash) or initial_cash < SMALLEST_INITIAL_CASH:
+            raise ConfigError(
+                f"initial_cash = {initial_cash:g} is below {SMALLEST_INITIAL_CASH:g}; orders that "
+                f"small are lost in rounding. Give at least {SMALLEST_INITIAL_CASH:g}."
+            )
+        rows, assets = market.prices.shape
+        self.market, self.initial_cash, self.row = market, float(initial_cash), 0
+        self._terms = Terms(
+            market.prices, market.permission, market.stage, market.settlement,
+            market.fee, market.slippage, market.cash_column,
+        )  # fmt: skip
+        self.book = Book(
+            orders=np.full((rows, assets), np.nan),
+            units=np.zeros(assets),
+            pending=np.zeros(assets, dtype=np.bool_),
+            order=np.zeros(assets),
+            loose=np.array([self.initial_cash]),
+            trades=np.zeros((rows, assets)),
+            holdings=np.zeros((rows, assets)),
+            cash=np.zeros(rows),
+            equity=np.zeros(rows),
+            fees=np.zeros(rows),
+            slipped=np.zeros(rows),
+        )
+
+    def place(self, row: int, weights: Floats) -> None:
+        """Order the weights, to be filled from a row on; it replaces what is still pending."""
+        if row < self.row:
+            raise ConfigError(
+                f"An order for row {row} came after the ledger reached row {self.row}."
+            )
+        if row < len(self.book.orders):
+            self.book.orders[row] = weights
+
+    def advance(self, row: int) -> None:
+        """Bring the account to the end of the session before a row."""
+        from toolkit.backtest.kernel import advance
+
+        advance(self.row, row, self._terms, self.book)
+        self.row = row
+
+    def weights(self, row: int) -> Floats:
+        """Weights held at the end of a session that was reached."""
+        prices = np.nan_to_num(self.market.prices[row])
+        return np.asarray(self.book.holdings[row] * prices / self.book.equity[row])
+
+    def simulation(self) -> Simulation:
+        """The account so far; of all sessions once the last was reached."""
+        return Simulation(self.market, self.book)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The account of a simulated portfolio, session by session."""
+
+    market: Market
+    book: Book
+
+    def _by_session(self, values: Floats, name: str) -> pd.Series:
+        return pd.Series(values, index=self.market.sessions, name=name)
+
+    def _by_asset(self, values: Floats) -> pd.DataFrame:
+        return pd.DataFrame(values, index=self.market.sessions, columns=list(self.market.assets))
+
+    @cached_property
+    def equity(self) -> pd.Series:
+        """Equity in USD at each session's end, after costs."""
+        return self._by_session(self.book.equity, "equity")
+
+    @cached_property
+    def returns(self) -> pd.Series:
+        """Simple return of each session after the first."""
+        equity = self.book.equity
+        return pd.Series(equity[1:] / equity[:-1] - 1.0, self.market.sessions[1:], name="net")
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """Units held at each session's end: sessions x assets."""
+        return self._by_asset(self.book.holdings)
+
+    @cached_property
+    def weights(self) -> pd.DataFrame:
+        """Share of equity in each asset at each session's end: sessions x assets."""
+        values = self.book.holdings * np.nan_to_num(self.market.prices)
+        return self._by_asset(values / self.book.equity[:, None])
+
+    @cached_property
+    def cash(self) -> pd.Series:
+        """USD outside every asset at each session's end; below 0 is an overdraft."""
+        return self._by_session(self.book.cash, "cash")
+
+    @cached_property
+    def fees(self) -> pd.Series:
+        """USD of fees paid in each session."""
+        return self._by_session(self.book.fees, "fees")
+
+    @cached_property
+    def slippage(self) -> pd.Series:
+        """USD lost to half-spread and slippage in each session."""
+        return self._by_session(self.book.slipped, "slippage")
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """Filled orders, oldest first: session, asset, units (below 0 a sale), price, value."""
+        rows, columns = np.nonzero(self.book.trades)
+        units, prices = self.book.trades[rows, columns], self.market.prices[rows, columns]
+        return pd.DataFrame(
+            {
+                "session": self.market.sessions[rows],
+                "asset": np.asarray(self.market.assets, dtype=object)[columns],
+                "units": units,
+                "price": prices,
+                "value": units * prices,
+            }
+        )
+
+    @property
+    def overdraft(self) -> float:
+        """Deepest negative cash as a fraction of equity (0: never overdrawn)."""
+        cash, market = self.book.cash, self.market
+        if market.cash_column >= 0:
+            prices = market.prices[:, market.cash_column]
+            cash = cash + self.book.holdings[:, market.cash_column] * prices
+        return float(max(0.0, np.max(-cash / self.book.equity, initial=0.0)))
+
+
+def simulate(
+    prices: pd.DataFrame,
+    targets: pd.DataFrame,
+    rates: CostRates | None = None,
+    *,
+    tradable: pd.DataFrame | None = None,
+    closing_order: dict[str, int] | None = None,
+    initial_cash: float = 1e6,
+) -> Simulation:
+    """Account of a portfolio that follows target weights.
+
+    Parameters
+    ----------
+    prices
+        USD: sessions x assets. NaN: no trade that session (valued at the last price). From a 0 on,
+        the asset is worthless and cannot be traded.
+    targets
+        Target weights by decision session, a subset of the sessions. The decision of session D
+        fills at the closes of the next session. All NaN or no row: no decision. An absent asset
+        has weight 0. What a row leaves of 1 stays cash; more than 1 is an error.
+    rates
+        Fee and slippage as fractions of traded value; free where not given.
+    tradable
+        Whether each asset can be traded at each session: bool, sessions x assets. An order that
+        cannot fill waits for the next tradable session or until a newer decision replaces it.
+    closing_order
+        Asset to stage of the day: 0 closes first. Assets of one stage are sized together.
+    initial_cash
+        USD, at least 1,000.
+
+    Returns
+    -------
+    Simulation
+        Equity, units, weights, orders and costs.
+
+    Raises
+    ------
+    DataError
+        Sessions not increasing, prices negative or infinite, a target row partly NaN, negative or
+        above 1.
+    """
+    sessions, assets = checked_axes(prices)
+    values = _checked_prices(prices)
+    valued = _forward_filled(values)
+    open_now = np.isfinite(values) & (values > 0.0)
+    if tradable is not None:
+        if not (tradable.index.equals(sessions) and tradable.columns.equals(prices.columns)):
+            raise DataError("tradable must have the sessions and assets of prices, in their order.")
+        open_now &= tradable.to_numpy(dtype=bool)
+    rates = rates or CostRates()
+    market = Market(
+        sessions=sessions,
+        assets=assets,
+        prices=valued,
+        permission=open_now.astype(np.int8),
+        stage=_stages(closing_order or {}, assets),
+        settlement=np.full(len(assets), -1, dtype=np.int64),
+        fee=np.full(values.shape, rates.fee),
+        slippage=np.full(values.shape, rates.slippage),
+    )
+    ledger = Ledger(market, initial_cash)
+    ledger.book.orders[1:] = checked_targets(targets, sessions, assets)[:-1]
+    ledger.advance(len(sessions))
+    return ledger.simulation()
+
+
+def checked_axes(prices: pd.DataFrame) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
+    """Sessions and asset names of a price frame, refused where unsorted or repeated."""
+    sessions = prices.index
+    if not isinstance(sessions, pd.DatetimeIndex) or len(sessions) == 0:
+        raise DataError("prices must have at least one row, labelled by day (a DatetimeIndex).")
+    if not (sessions.is_monotonic_increasing and sessions.is_unique):
+        late = sessions[1:][sessions[1:] <= sessions[:-1]][0]
+        raise DataError(
+            f"prices: session {late:%Y-%m-%d} repeats or is out of order; sort the rows."
+        )
+    if not prices.columns.is_unique:
+        raise DataError(
+            f"prices: columns repeat: {sorted(prices.columns[prices.columns.duplicated()])}."
+        )
+    return sessions, tuple(str(name) for name in prices.columns)
+
+
+def _checked_prices(prices: pd.DataFrame) -> Floats:
+    values = np.ascontiguousarray(prices.to_numpy(dtype=np.float64))
+    wrong = np.isinf(values) | (values < 0.0)
+    # A price of zero ends an asset: nothing may follow it.
+    alive = np.where(np.isnan(values), 0.0, values) > 0.0
+    alive_later = np.maximum.accumulate(alive[::-1], axis=0)[::-1]
+    wrong |= (values == 0.0) & alive_later
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise DataError(
+            f"prices: {prices.columns[column]} on {prices.index[row]:%Y-%m-%d} is "
+            f"{values[row, column]}; expected a positive finite price, NaN for no trade, or 0 for "
+            f"good. Correct the row."
+        )
+    return values
+
+
+def _forward_filled(values: Floats) -> Floats:
+    rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
+    return np.take_along_axis(values, np.maximum.accumulate(rows, axis=0), axis=0)
+
+
+def _stages(closing_order: dict[str, int], assets: tuple[str, ...]) -> NDArray[np.int64]:
+    unknown = sorted(set(closing_order) - set(assets))
+    if unknown:
+        raise UnknownAssetError(
+            f"closing_order names {unknown[0]!r}. {suggestion(unknown[0], assets)}"
+        )
+    if any(stage not in (0, 1, 2, 3) for stage in closing_order.values()):
+        raise ConfigError("closing_order: a stage is 0 (closes first), 1, 2 or 3.")
+    return np.array([closing_order.get(name, 0) for name in assets], dtype=np.int64)
+
+
+def checked_targets(
+    targets: pd.DataFrame, sessions: pd.DatetimeIndex, assets: tuple[str, ...]
+) -> Floats:
+    """Target weights as sessions x assets, every row complete or all NaN.
+
+    Raises
+    ------
+    UnknownAssetError, DataError
+        Naming the asset and the session.
+    """
+    unknown = [str(name) for name in targets.columns if name not in assets]
+    if unknown:
+        raise UnknownAssetError(f"targets name {unknown[0]!r}. {suggestion(unknown[0], assets)}")
+    if not (targets.index.is_unique and targets.columns.is_unique):
+        raise DataError("targets: sessions or assets repeat; keep one of each.")
+    rows = sessions.get_indexer(targets.index)
+    if (rows < 0).any():
+        stranger = targets.index[rows < 0][0]
+        raise DataError(f"targets: {stranger} is no session of the prices; use their sessions.")
+    given = targets.to_numpy(dtype=np.float64)
+    missing = np.isnan(given)
+    total = np.where(missing, 0.0, given).sum(axis=1)
+    undecided = missing.all(axis=1)
+    problems = (
+        (missing.any(axis=1) & ~undecided, "is partly NaN; give every weight, or none"),
+        (np.isinf(given).any(axis=1), "is infinite; weights are fractions of equity"),
+        ((given < -1e-12).any(axis=1), "has a negative weight; portfolios are long-only"),
+        (total > 1.0 + 1e-9, "sums to more than 1; there is no leverage"),
+    )
+    for wrong, problem in problems:
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            weights = {str(k): v for k, v in targets.iloc[row].items() if v != 0.0}
+            raise DataError(f"The target of {targets.index[row]:%Y-%m-%d} {problem}: {weights}.")
+    complete = np.full((len(sessions), len(assets)), np.nan)
+    decided = rows[~undecided]
+    complete[decided] = 0.0
+    columns = [assets.index(str(name)) for name in targets.columns]
+    complete[np.ix_(decided, columns)] = np.maximum(given[~undecided], 0.0)
+    return complete

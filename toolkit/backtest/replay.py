@@ -1,0 +1,130 @@
+"""The second account: vectorbt replays the ledger's unit amounts on the panel's own prices.
+
+It takes nothing from the ledger but how many units were ordered when. Prices and cost rates come
+from the panel and the cost object, so a ledger that fills at a wrong price, forgets a fee or
+skips an event ends with another equity curve, and `reconcile` says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit.errors import ReconciliationError
+
+Floats = NDArray[np.float64]
+
+ENGINE = "rust"
+TOLERANCE = 1e-9
+"""Largest relative gap between the two equity curves; vectorbt's own cash test is this coarse."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """vectorbt's account of the same orders."""
+
+    equity: pd.Series
+    records: int
+    portfolio: Any
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """How far the two accounts are apart."""
+
+    max_relative_gap: float
+    orders: int
+    records: int
+    worst_session: str
+    engine: str = f"vectorbt {ENGINE}"
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both accounts tell the same story."""
+        return self.max_relative_gap <= TOLERANCE and self.orders == self.records
+
+
+@dataclass(frozen=True)
+class ReplayInput:
+    """Prices and rates as the panel and the cost object give them: sessions x assets.
+
+    A price is 0 from the settlement of a wipe-out on. `cash` names the column that may be short,
+    which is how an overdraft shows; None where there is no cash asset.
+    """
+
+    prices: pd.DataFrame
+    fee: Floats
+    slippage: Floats
+    cash: str | None
+    initial_cash: float
+
+
+def replay(units: pd.DataFrame, inputs: ReplayInput) -> Replay:
+    """Account of ordered unit amounts by vectorbt.
+
+    Parameters
+    ----------
+    units
+        Ordered units, below 0 a sale, 0 no order: sessions x assets.
+    inputs
+        Prices and rates, from the panel and the cost object.
+    """
+    import vectorbt
+
+    prices = inputs.prices.to_numpy(dtype=np.float64)
+    close = pd.DataFrame(prices, index=units.index, columns=units.columns).ffill()
+    amounts = units.to_numpy(dtype=np.float64)
+    long_only = [name != inputs.cash for name in units.columns]
+    portfolio = vectorbt.Portfolio.from_orders(
+        close=close,
+        # A zero size would be a record of nothing: no order is NaN.
+        size=np.where(amounts == 0.0, np.nan, amounts),
+        size_type="amount",
+        direction=[["longonly" if only else "both" for only in long_only]],
+        fees=inputs.fee,
+        slippage=inputs.slippage,
+        init_cash=inputs.initial_cash,
+        cash_sharing=True,
+        group_by=True,
+        call_seq="auto",
+        min_size=0.0,
+        freq="1D",
+        engine=ENGINE,
+    )
+    return Replay(
+        equity=pd.Series(portfolio.value().to_numpy(dtype=np.float64).ravel(), index=units.index),
+        records=int(portfolio.orders.count()),
+        portfolio=portfolio,
+    )
+
+
+def reconcile(equity: pd.Series, orders: int, second: Replay) -> Reconciliation:
+    """Largest relative gap between the ledger's equity and the replay's."""
+    gap = (equity - second.equity).abs() / equity.abs()
+    worst = gap.fillna(np.inf).idxmax()
+    return Reconciliation(
+        max_relative_gap=float(gap.fillna(np.inf).max()),
+        orders=orders,
+        records=second.records,
+        worst_session=f"{worst:%Y-%m-%d}",
+    )
+
+
+def demand_agreement(result: Reconciliation) -> None:
+    """Refuse a result whose two accounts disagree.
+
+    Raises
+    ------
+    ReconciliationError
+        Naming the gap, the worst session and both order counts.
+    """
+    if not result.agrees:
+        raise ReconciliationError(
+            f"Ledger and replay differ by {result.max_relative_gap:.3g} of equity, worst on "
+            f"{result.worst_session} (allowed {TOLERANCE:g}), with {result.orders} orders against "
+            f"{result.records} records. One of the two accounts is wrong: do not use the result."
+        )

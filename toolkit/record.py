@@ -1,0 +1,192 @@
+"""A run as plain data: what is written to a run folder, and all that the report page reads.
+
+Parquet for tables, JSON and TOML for the rest; nothing that executes when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from toolkit.errors import ConfigError, SourceUnavailableError, suggestion
+
+TABLES = ("returns", "weights", "targets", "orders", "limits")
+_RUN_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]{1,3})?")
+_LARGEST_TABLE_ROWS = 20_000_000
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    Parameters
+    ----------
+    manifest
+        What was run, on what, with which outcome of the checks; the wall clock is only here.
+    config
+        The resolved experiment as TOML text.
+    metrics
+        ``basis`` (text and numbers), then metric names to values, None where undefined.
+    returns
+        By session: net, gross, cash, benchmark (simple returns), equity, fees, slippage (USD).
+    weights
+        Share of equity at each session's end: sessions x assets.
+    targets
+        By decision and asset, long: session, asset, target (the strategy's), allocated (sized).
+    orders
+        Filled orders: session, asset, units, price, value.
+    limits
+        By decision and limit, long: session, limit, cap, at_decision, slack, after_fill, drift,
+        binding. `drift` is the worst value until the next decision; slack is what was relaxed.
+    """
+
+    manifest: Mapping[str, Any]
+    config: str
+    metrics: Mapping[str, Any]
+    returns: pd.DataFrame
+    weights: pd.DataFrame
+    targets: pd.DataFrame
+    orders: pd.DataFrame
+    limits: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Name of the run folder: UTC time and hash of the inputs."""
+        return str(self.manifest["run_id"])
+
+    def save(self, runs: Path, page: str | None = None) -> Path:
+        """Write the run folder under `runs` in one step: it is there whole, or not at all.
+
+        Returns
+        -------
+        Path
+            The folder. A number is added where the name is taken.
+
+        Raises
+        ------
+        ConfigError
+            The folder cannot be written.
+        """
+        if not _RUN_NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"Run name {self.name!r} is not of the form 20250131T120000Z-0123abcd."
+            )
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=runs))
+        except OSError as error:
+            raise ConfigError(
+                f"Run folder {runs} cannot be written ({error.strerror}). Choose another with --runs."
+            ) from error
+        try:
+            self._write(draft, page)
+            return _publish(draft, runs / self.name)
+        except OSError as error:
+            raise ConfigError(
+                f"The run could not be written to {runs} ({error.strerror}). Free space or choose "
+                f"another folder with --runs."
+            ) from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _write(self, folder: Path, page: str | None) -> None:
+        _write_text(folder / "run.json", json_text(self.manifest))
+        _write_text(folder / "config.toml", self.config)
+        _write_text(folder / "metrics.json", json_text(self.metrics))
+        for table in TABLES:
+            getattr(self, table).to_parquet(folder / f"{table}.parquet")
+        if page is not None:
+            _write_text(folder / "report.html", page)
+
+    @classmethod
+    def load(cls, folder: Path) -> RunRecord:
+        """Read a run folder.
+
+        Raises
+        ------
+        SourceUnavailableError
+            The folder is no run folder, or a file of it is missing or unreadable.
+        """
+        missing = [
+            name
+            for name in (
+                "run.json",
+                "config.toml",
+                "metrics.json",
+                *(f"{t}.parquet" for t in TABLES),
+            )
+            if not (folder / name).is_file()
+        ]
+        if missing:
+            raise SourceUnavailableError(
+                f"{folder} is no complete run folder: {', '.join(missing)} missing. Give the path "
+                f"that `hashpivot run` printed."
+            )
+        try:
+            return cls(
+                manifest=json.loads((folder / "run.json").read_text(encoding="utf-8")),
+                config=(folder / "config.toml").read_text(encoding="utf-8"),
+                metrics=json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+                **{table: _read_table(folder / f"{table}.parquet") for table in TABLES},
+            )
+        except (ValueError, OSError) as error:
+            raise SourceUnavailableError(f"{folder} cannot be read: {error}. Run again.") from error
+
+
+def find_run(name: str, runs: Path) -> Path:
+    """Folder of a run given as a path, as its name under `runs`, or as ``latest``."""
+    folders = (
+        sorted(p.name for p in runs.iterdir() if _RUN_NAME.fullmatch(p.name))
+        if runs.is_dir()
+        else []
+    )
+    if name == "latest" and folders:
+        return runs / folders[-1]
+    if name in folders:
+        return runs / name
+    if Path(name).is_dir():
+        return Path(name)
+    raise SourceUnavailableError(f"Run {name!r} is not in {runs}. {suggestion(name, folders)}")
+
+
+def json_text(value: Mapping[str, Any]) -> str:
+    """JSON with sorted keys; NaN and infinity are refused, since no reader agrees on them."""
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False, default=str) + "\n"
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    from pyarrow.parquet import ParquetFile
+
+    rows = ParquetFile(path).metadata.num_rows
+    if rows > _LARGEST_TABLE_ROWS:
+        raise ValueError(f"{path.name} claims {rows} rows")
+    return pd.read_parquet(path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _publish(draft: Path, wanted: Path) -> Path:
+    for attempt in range(1000):
+        target = wanted if attempt == 0 else wanted.with_name(f"{wanted.name}-{attempt}")
+        try:
+            os.rename(draft, target)
+        except OSError:
+            if not target.exists():
+                raise
+        else:
+            return target
+    raise ConfigError(f"{wanted.parent} already holds 1,000 runs named {wanted.name}; remove some.")

@@ -1,0 +1,49 @@
+"""Signals of the Bitcoin network's hash rate."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from toolkit.panel import Panel
+from toolkit.signals.signal import Signal
+from toolkit.units import Days, NonNegative, component
+
+
+@component
+class HashRibbons(Signal):
+    """Regime of the hash rate: its short average against its long one, with a noise band.
+
+    Parameters
+    ----------
+    short_days, long_days
+        UTC days in the two averages of the daily hash rate.
+    band
+        Half-width of the band around 1 within which the last regime stays. One standard deviation
+        of the ratio under a constant hash rate is 0.0108, by block luck alone.
+
+    Notes
+    -----
+    One column, ``hash_ribbons``: -1 stress (short below long by more than the band), +1 growth,
+    NaN before the first clear reading. The hash rate of a day is public one hour after it ends,
+    so it reaches the decision of the next session. Without a band the ratio falls below 1 half of
+    the time when the hash rate does not grow at all.
+
+    References
+    ----------
+    C. Edwards, Hash ribbons and bitcoin bottoms (2019), for the two averages; the band is ours.
+    """
+
+    short_days: Days = 30
+    long_days: Days = 60
+    band: NonNegative = 0.011
+
+    def compute(self, panel: Panel) -> pd.DataFrame:
+        """Regime at each decision: sessions x 1."""
+        return panel.known(panel.field("hash_rate").apply(self._regime, unit="regime"))
+
+    def _regime(self, hash_rate: pd.DataFrame) -> pd.DataFrame:
+        daily = hash_rate.iloc[:, 0]
+        ratio = daily.rolling(self.short_days).mean() / daily.rolling(self.long_days).mean() - 1.0
+        clear = ratio.gt(self.band).astype(float) - ratio.lt(-self.band).astype(float)
+        regime = clear.where(clear != 0.0).ffill()
+        return regime.to_frame("hash_ribbons")

@@ -1,0 +1,62 @@
+"""What a strategy is: signals in, target weights out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import pandas as pd
+
+from toolkit.errors import ConfigError, suggestion
+from toolkit.panel import Panel
+from toolkit.signals.signal import Signal
+
+
+class Strategy(ABC):
+    """Turns what was public at each decision into target weights.
+
+    A strategy names the signals it reads in ``signals`` and returns *dense* targets: a row for
+    every session, as if each were a decision. The schedule picks the rows that are traded.
+    """
+
+    @property
+    def signals(self) -> Mapping[str, Signal]:
+        """All signals it reads, by name."""
+        return {}
+
+    @abstractmethod
+    def targets(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Target weights: sessions x assets.
+
+        A row all NaN is no decision; an absent asset has weight 0; what a row leaves of 1 is cash.
+        Given `signals` are used instead of computing them, which is how one is switched off.
+        """
+
+    def read(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> Mapping[str, pd.DataFrame]:
+        """Values of all its signals: the given ones, or computed on the panel."""
+        if signals is None:
+            return {name: signal.compute(panel) for name, signal in self.signals.items()}
+        missing = [name for name in self.signals if name not in signals]
+        if missing:
+            raise ConfigError(
+                f"{type(self).__name__} reads the signal {missing[0]!r}, which was not given. "
+                f"{suggestion(missing[0], signals)}"
+            )
+        return signals
+
+
+def share_equally(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Equal weights over the chosen assets of each session; a session that chose none is all 0."""
+    count = chosen.sum(axis=1)
+    return chosen.astype(float).div(count.where(count > 0), axis=0).fillna(0.0)
+
+
+def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
+    """Weights in proportion to positive scores; a session without any is all 0."""
+    positive = scores.clip(lower=0.0).fillna(0.0)
+    total = positive.sum(axis=1)
+    return positive.div(total.where(total > 0.0), axis=0).fillna(0.0)

@@ -156,6 +156,11 @@ class Simulation:
         return self._by_session(self.book.slipped, "slippage")
 
     @cached_property
+    def ordered_units(self) -> pd.DataFrame:
+        """Units ordered in each session, below 0 a sale, 0 none: sessions x assets."""
+        return self._by_asset(self.book.trades)
+
+    @cached_property
     def orders(self) -> pd.DataFrame:
         """Filled orders, oldest first: session, asset, units (below 0 a sale), price, value."""
         rows, columns = np.nonzero(self.book.trades)

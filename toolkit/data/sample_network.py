@@ -42,7 +42,7 @@ _VENDOR_LAG = pd.Timedelta(hours=1)
 
 @dataclass(frozen=True)
 class NetworkShocks:
-    """What the network draws at random, one value a day, before any price is known.
+    """What happens to the network whatever the price does, one value a day.
 
     Parameters
     ----------
@@ -52,14 +52,11 @@ class NetworkShocks:
         Log deviation of the fees from 25 BTC a day.
     exits
         Log effect of miner exits on the hash rate, zero or below.
-    luck
-        Generator of the block counts.
     """
 
     surprise: np.ndarray
     fees: np.ndarray
     exits: np.ndarray
-    luck: np.random.Generator
 
 
 def draw_shocks(
@@ -68,8 +65,7 @@ def draw_shocks(
     """Shocks of a number of days; `daily` is used day by day, `events` once an exit."""
     noise = daily.standard_t(5.0, (days, 2)) * np.sqrt(3.0 / 5.0)
     fees = accumulate((0.12 * noise[:, 1]).tolist(), lambda level, step: 0.97 * level + step)
-    luck = np.random.Generator(np.random.PCG64(daily.bit_generator.seed_seq.spawn(1)[0]))  # type: ignore[attr-defined]
-    return NetworkShocks(0.01 * noise[:, 0], np.array(list(fees)), _exits(days, events), luck)
+    return NetworkShocks(0.01 * noise[:, 0], np.array(list(fees)), _exits(days, events))
 
 
 def _exits(days: int, events: np.random.Generator) -> np.ndarray:
@@ -90,9 +86,11 @@ def _exits(days: int, events: np.random.Generator) -> np.ndarray:
 
 
 def network_fields(
-    days: pd.DatetimeIndex, price: np.ndarray, shocks: NetworkShocks
+    days: pd.DatetimeIndex, price: np.ndarray, shocks: NetworkShocks, luck: np.random.Generator
 ) -> Mapping[str, Field]:
     """Fields of the network for consecutive UTC days and the USD price at their ends.
+
+    `luck` draws how many hashes each epoch takes and how many blocks each day finds.
 
     ``hash_rate`` (H/s), ``blocks``, ``issuance`` and ``fees`` (BTC per day) and ``hash_price``
     (USD per PH/s per day) have a row a day, public one hour after the day. ``difficulty`` has a
@@ -102,8 +100,8 @@ def network_fields(
     """
     first_height = _EPOCH_BLOCKS * round((days[0] - _GENESIS).days * 144 / _EPOCH_BLOCKS)
     work = np.concatenate([[0.0], np.cumsum(_DAY_SECONDS * _hash_rate(days, price, shocks))])
-    starts, work_at_start, difficulty = _epochs(work)
-    mined = _block_counts(work, work_at_start, shocks.luck)
+    starts, work_at_start, difficulty = _epochs(work, luck)
+    mined = _block_counts(work, work_at_start, luck)
     work_of_epochs = np.concatenate([[0.0], np.cumsum(_EPOCH_BLOCKS * _HASHES * difficulty)])
     counted = np.interp(mined, _EPOCH_BLOCKS * np.arange(len(work_of_epochs)), work_of_epochs)
     published = np.diff(counted) / _DAY_SECONDS
@@ -146,7 +144,9 @@ def _hash_rate(days: pd.DatetimeIndex, price: np.ndarray, shocks: NetworkShocks)
     return np.asarray(np.exp(np.array(list(path)) + shocks.exits))
 
 
-def _epochs(work: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _epochs(
+    work: np.ndarray, luck: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Starts (days), work at the starts (hashes) and difficulties up to beyond the last day.
 
     The rule sees 2015 of the 2016 intervals of an epoch and caps a change at a factor of four.
@@ -158,7 +158,8 @@ def _epochs(work: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     starts, at_start = [0.0], [0.0]
     difficulties = [float(work[1]) / _DAY_SECONDS * 600.0 / _HASHES]
     while starts[-1] <= last_day:
-        at_start.append(at_start[-1] + _EPOCH_BLOCKS * _HASHES * difficulties[-1])
+        needed = _HASHES * difficulties[-1] * luck.standard_gamma(_EPOCH_BLOCKS)
+        at_start.append(at_start[-1] + needed)
         starts.append(float(np.interp(at_start[-1], knots, moments)))
         seen = (starts[-1] - starts[-2]) * _DAY_SECONDS * (_EPOCH_BLOCKS - 1) / _EPOCH_BLOCKS
         change = min(max(_EPOCH_SECONDS / seen, 0.25), 4.0)
@@ -190,4 +191,4 @@ def _supply(height: np.ndarray) -> np.ndarray:
     """BTC issued before a height."""
     eras = np.arange(34)
     issued = np.concatenate([[0.0], np.cumsum(_HALVING_BLOCKS * 50.0 / 2.0 ** eras[:-1])])
-    return np.interp(height, _HALVING_BLOCKS * eras, issued)
+    return np.asarray(np.interp(height, _HALVING_BLOCKS * eras, issued))

@@ -1,0 +1,155 @@
+"""The time loop: decide, size, order, fill, until the sessions end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit.backtest.accounts import market_of, open_for_orders
+from toolkit.backtest.ledger import Ledger, Simulation, checked_targets
+from toolkit.backtest.schedule import Schedule
+from toolkit.errors import ConfigError
+from toolkit.optimize.costs import Cost
+from toolkit.optimize.decision import Allocation, Decision
+from toolkit.optimize.optimizer import Optimizer, Program
+from toolkit.panel import Panel
+from toolkit.risk.estimators import CovarianceEstimate, RiskModel
+from toolkit.strategy import Strategy
+
+Floats = NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SizedDecision:
+    """One decision: what the strategy wanted, and what was ordered after sizing."""
+
+    row: int
+    decision: Decision
+    allocation: Allocation
+
+
+@dataclass(frozen=True)
+class Account:
+    """Everything the time loop produced. Rows of the simulation start at `first` of the panel."""
+
+    simulation: Simulation
+    dense: pd.DataFrame
+    signals: Mapping[str, pd.DataFrame]
+    decisions: tuple[SizedDecision, ...]
+    first: int
+
+
+@dataclass(frozen=True)
+class TimeLoop:
+    """Strategy, sizing and ledger over one panel.
+
+    Parameters
+    ----------
+    optimizer
+        Sizes every decision; None orders the target as it is.
+    risk_model
+        Covariance for the optimizer, from returns up to the decision.
+    cost
+        The rates the ledger charges; the optimizer has its own reference to the same object.
+    """
+
+    optimizer: Optimizer | None
+    risk_model: RiskModel | None
+    cost: Cost
+    schedule: Schedule
+    fill_delay: int
+    initial_cash: float
+
+    def run(self, strategy: Strategy, panel: Panel, progress: Progress | None = None) -> Account:
+        """Account of the strategy over the panel."""
+        if panel.universe.cash is None:
+            raise ConfigError("The universe has no cash asset; add one of the sleeve 'cash'.")
+        signals = strategy.read(panel)
+        dense = dense_targets(strategy, panel, signals)
+        rows = self.schedule.decisions(panel, dense.notna().to_numpy()[:, 0])
+        first = self.schedule.first_row(panel, rows)
+        ledger = Ledger(market_of(panel, self.cost.rates(), first), self.initial_cash)
+        desk = Desk(self, panel, ledger, first)
+        decisions = []
+        for count, row in enumerate(rows):
+            ledger.advance(int(row) - first + 1)
+            sized = desk.size(int(row), dense.iloc[row], decisions[-1] if decisions else None)
+            ledger.place(int(row) - first + self.fill_delay, sized.allocation.weights.to_numpy())
+            decisions.append(sized)
+            if progress is not None:
+                progress(count + 1, len(rows))
+        ledger.advance(len(panel.sessions) - first)
+        return Account(ledger.simulation(), dense, signals, tuple(decisions), first)
+
+
+class Desk:
+    """Sizes one decision after the other, with the problem compiled once."""
+
+    def __init__(self, loop: TimeLoop, panel: Panel, ledger: Ledger, first: int) -> None:
+        self.loop, self.panel, self.ledger, self.first = loop, panel, ledger, first
+        self.assets = list(panel.universe.ids)
+        self.returns = panel.returns()
+        self.eligible, self.open = panel.eligible(), open_for_orders(panel)
+        self.program: Program | None = (
+            None if loop.optimizer is None else loop.optimizer.compile(panel.universe.assets)
+        )
+
+    def size(self, row: int, target: pd.Series, previous: SizedDecision | None) -> SizedDecision:
+        """Order of one decision, from what was known at it."""
+        at = row - self.first
+        estimate = covariance_at(self.loop.risk_model, self.returns, row, self.panel)
+        decision = Decision(
+            session=self.panel.sessions[row],
+            target=target,
+            current=None
+            if previous is None
+            else pd.Series(self.ledger.weights(at), index=self.assets),
+            equity=float(self.ledger.book.equity[at]),
+            tradable=self.open.iloc[row],
+            buyable=self.eligible.iloc[row],
+            covariance=None if estimate is None else estimate.matrix,
+            proceeds=0.0 if previous is None else self._proceeds(previous.row, row),
+        )
+        if self.program is None:
+            return SizedDecision(row, decision, _as_ordered(target))
+        return SizedDecision(row, decision, self.program.solve(decision))
+
+    def _proceeds(self, since: int, row: int) -> float:
+        """Fraction of equity that closings paid out after a row: no choice, so no turnover."""
+        market, book = self.ledger.market, self.ledger.book
+        paid = 0.0
+        for column, settled in enumerate(market.settlement):
+            if since - self.first < settled <= row - self.first:
+                paid -= book.trades[settled, column] * market.prices[settled, column]
+        return float(paid / book.equity[row - self.first])
+
+
+def covariance_at(
+    model: RiskModel | None, returns: pd.DataFrame, row: int, panel: Panel
+) -> CovarianceEstimate | None:
+    """Covariance from the returns up to a row, None without a risk model."""
+    if model is None:
+        return None
+    return model.covariance(returns.iloc[: row + 1], panel.periods_per_year)
+
+
+def dense_targets(
+    strategy: Strategy, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+) -> pd.DataFrame:
+    """The strategy's targets for every session and asset; what a row leaves of 1 is in cash."""
+    given = strategy.targets(panel, signals)
+    weights = checked_targets(given, panel.sessions, panel.universe.ids)
+    dense = pd.DataFrame(weights, index=panel.sessions, columns=list(panel.universe.ids))
+    cash = panel.universe.cash
+    if cash is not None:
+        dense[cash] += (1.0 - dense.sum(axis=1)).clip(lower=0.0)
+    return dense
+
+
+def _as_ordered(target: pd.Series) -> Allocation:
+    return Allocation(weights=target, binding=(), relaxed={}, status="not sized", certificate={})

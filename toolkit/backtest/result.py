@@ -1,0 +1,385 @@
+"""The result of a backtest: returns, weights, orders, limits, checks, and where they came from."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from toolkit import metrics
+from toolkit.backtest.audit import Audit
+from toolkit.backtest.engine import Account, TimeLoop
+from toolkit.backtest.limits_log import limits_log
+from toolkit.backtest.replay import TOLERANCE, Reconciliation, Replay
+from toolkit.panel import Notice, Panel
+from toolkit.record import RunRecord
+from toolkit.universe import Sleeve
+
+_VERSIONS = (
+    "hashpivot",
+    "clarabel",
+    "cvxpy",
+    "numba",
+    "numpy",
+    "pandas",
+    "vectorbt",
+    "vectorbt-rust",
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a result comes from: enough to make it again.
+
+    Parameters
+    ----------
+    title
+        Name of the strategy as a reader knows it.
+    config
+        The resolved experiment as TOML text; a plain description where there was no file.
+    code
+        SHA-256 of the code that decided.
+    command
+        Command that reproduces the run.
+    source
+        Where the data came from, in words.
+    strategy
+        Short name of the strategy.
+    """
+
+    title: str
+    config: str
+    code: str
+    command: str = ""
+    source: str = ""
+    strategy: str = ""
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """Everything one backtest found.
+
+    Attributes
+    ----------
+    returns
+        By session after the first: net, gross, cash, benchmark; equity, fees, slippage in USD.
+    weights, targets, orders, limits
+        As in `RunRecord`.
+    audit, reconciliation
+        None where the check was switched off; the page then says NOT CHECKED.
+    """
+
+    panel: Panel
+    loop: TimeLoop
+    account: Account
+    origin: Origin
+    audit: Audit | None
+    replay: Replay | None
+    reconciliation: Reconciliation | None
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What went wrong with the checks, in words; empty where all that ran passed."""
+        found = []
+        if self.reconciliation is not None and not self.reconciliation.agrees:
+            found.append(
+                f"Reconciliation: the two accounts differ by "
+                f"{self.reconciliation.max_relative_gap:.3g} of equity."
+            )
+        if self.audit is not None and self.audit.differences:
+            found.append(
+                f"Look-ahead: {self.audit.differences} differences at {self.audit.cuts} cuts."
+            )
+        return tuple(found)
+
+    @property
+    def portfolio(self) -> Any:
+        """The vectorbt portfolio of the replay, or None without one."""
+        return None if self.replay is None else self.replay.portfolio
+
+    @cached_property
+    def returns(self) -> pd.DataFrame:
+        """Returns and money by session: see the class."""
+        simulation, first = self.account.simulation, self.account.first
+        equity, costs = simulation.equity, simulation.fees + simulation.slippage
+        before = equity.shift(1)
+        market = self.panel.returns().iloc[first:]
+        frame = pd.DataFrame(
+            {
+                "net": equity / before - 1.0,
+                "gross": (equity + costs) / before - 1.0,
+                "cash": market[self.panel.universe.cash],
+                "benchmark": market[self._benchmark] if self._benchmark else np.nan,
+                "equity": equity,
+                "fees": simulation.fees,
+                "slippage": simulation.slippage,
+            }
+        )
+        return frame.iloc[1:]
+
+    @property
+    def _benchmark(self) -> str | None:
+        """First bitcoin asset of the universe, held without costs."""
+        held = (a.id for a in self.panel.universe if a.memberships[0].sleeve is Sleeve.BITCOIN)
+        return next(held, None)
+
+    @cached_property
+    def weights(self) -> pd.DataFrame:
+        """Share of equity at each session's end: sessions x assets."""
+        return self.account.simulation.weights
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """By decision and asset: the strategy's target, and what was allocated after sizing."""
+        made = self.account.decisions
+        sessions = [decision.decision.session for decision in made]
+        assets = list(self.panel.universe.ids)
+        wanted = np.array([self.account.dense.iloc[decision.row].to_numpy() for decision in made])
+        sized = np.array([d.allocation.weights.reindex(assets).to_numpy() for d in made])
+        return pd.DataFrame(
+            {
+                "session": np.repeat(np.array(sessions, dtype="datetime64[ns]"), len(assets)),
+                "asset": np.tile(np.array(assets, dtype=object), len(made)),
+                "target": wanted.ravel(),
+                "allocated": sized.ravel(),
+            }
+        )
+
+    @property
+    def orders(self) -> pd.DataFrame:
+        """Filled orders, oldest first: session, asset, units, price, value."""
+        return self.account.simulation.orders
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """Every limit at every decision, after its fill, and until the next decision."""
+        return limits_log(self.loop, self.account, self.panel)
+
+    @cached_property
+    def order_sha256(self) -> str:
+        """SHA-256 of the order list: a line an order, numbers with 10 significant digits."""
+        orders = self.orders
+        lines = (
+            f"{session:%Y-%m-%d},{asset},{units:.10g},{price:.10g}\n"
+            for session, asset, units, price in zip(
+                orders["session"], orders["asset"], orders["units"], orders["price"], strict=True
+            )
+        )
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def metrics(self) -> dict[str, Any]:
+        """Basis, and headline numbers net, gross, of the benchmark and of cash."""
+        returns, basis = self.returns, self.panel.periods_per_year
+        cash = returns["cash"]
+
+        def described(name: str) -> dict[str, float | None]:
+            if returns[name].isna().all():
+                return dict.fromkeys(metrics.summary(cash, cash, periods_per_year=basis))
+            return metrics.summary(returns[name], cash, periods_per_year=basis)
+
+        simulation = self.account.simulation
+        years = len(returns) / basis
+        traded = (self.orders["value"].abs() / self._equity_at_orders()).sum() / 2.0
+        money = {
+            "turnover": float(traded / years),
+            "total_costs": float(
+                (simulation.fees.sum() + simulation.slippage.sum()) / self.loop.initial_cash
+            ),
+        }
+        return {
+            "basis": {
+                "periods_per_year": basis,
+                "clock": self.panel.clock,
+                "excess_of": "cash",
+                "sessions": len(returns),
+                "net_of": "fees, half-spread, slippage",
+            },
+            "net": {**described("net"), **money},
+            "gross": described("gross"),
+            "benchmark": {
+                "name": f"{self._benchmark} held, before costs",
+                **described("benchmark"),
+            },
+            "cash": described("cash"),
+        }
+
+    def _equity_at_orders(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        equity = self.account.simulation.equity
+        return equity.to_numpy()[equity.index.get_indexer(self.orders["session"])]
+
+    @property
+    def run_id(self) -> str:
+        """UTC time, and eight digits of the hash of configuration, data and code."""
+        return f"{self.created_at:%Y%m%dT%H%M%SZ}-{self.input_sha256[:8]}"
+
+    @cached_property
+    def input_sha256(self) -> str:
+        """SHA-256 over configuration, data and code: the same inputs give the same."""
+        inputs = "\n".join((self.origin.config, self.panel.digest(), self.origin.code))
+        return hashlib.sha256(inputs.encode()).hexdigest()
+
+    def record(self) -> RunRecord:
+        """The run as plain data."""
+        return RunRecord(
+            manifest=self.manifest(),
+            config=self.origin.config,
+            metrics=self.metrics(),
+            returns=self.returns,
+            weights=self.weights,
+            targets=self.targets,
+            orders=self.orders,
+            limits=self.limits,
+        )
+
+    def save(self, runs: Path, *, page: bool = True) -> Path:
+        """Write the run folder under `runs`, with the report page unless told otherwise."""
+        from toolkit.report.page import render
+
+        record = self.record()
+        return record.save(runs, render(record) if page else None)
+
+    def to_html(self, path: Path) -> Path:
+        """Write the report page to a file."""
+        from toolkit.report.page import render
+
+        path.write_text(render(self.record()), encoding="utf-8")
+        return path
+
+    def _repr_html_(self) -> str:
+        from toolkit.report.page import key_figures
+
+        return key_figures(self.record())
+
+    def manifest(self) -> dict[str, Any]:
+        """What was run, on what, with which outcome: the content of run.json."""
+        panel, loop, simulation = self.panel, self.loop, self.account.simulation
+        sessions = simulation.market.sessions
+        return {
+            "run_id": self.run_id,
+            "created_at": f"{self.created_at:%Y-%m-%dT%H:%M:%SZ}",
+            "title": self.origin.title,
+            "strategy": self.origin.strategy or self.origin.title,
+            "status": "failed" if self.failures else "ok",
+            "failures": list(self.failures),
+            "simulated": panel.simulated,
+            "start": f"{sessions[0]:%Y-%m-%d}",
+            "end": f"{sessions[-1]:%Y-%m-%d}",
+            "sessions": len(sessions),
+            "clock": panel.clock,
+            "periods_per_year": panel.periods_per_year,
+            "currency": "USD",
+            "initial_cash": loop.initial_cash,
+            "schedule": loop.schedule.every,
+            "fill_delay": loop.fill_delay,
+            "costs": asdict(loop.cost),  # type: ignore[call-overload]
+            "optimizer": None if loop.optimizer is None else repr(loop.optimizer),
+            "risk_model": None if loop.risk_model is None else repr(loop.risk_model),
+            "orders": len(self.orders),
+            "order_sha256": self.order_sha256,
+            "hashes": {
+                "inputs": self.input_sha256,
+                "config": hashlib.sha256(self.origin.config.encode()).hexdigest(),
+                "data": panel.digest(),
+                "code": self.origin.code,
+            },
+            "versions": {"python": platform.python_version(), **versions()},
+            "command": self.origin.command,
+            "data": {
+                "source": self.origin.source,
+                "panel_digest": panel.digest(),
+                "fields": [
+                    {
+                        "name": name,
+                        "unit": quantity.unit,
+                        "source": quantity.source,
+                        "rows": len(quantity.values),
+                        "first": f"{quantity.values.index.min():%Y-%m-%d}",
+                        "last": f"{quantity.values.index.max():%Y-%m-%d}",
+                    }
+                    for name, quantity in sorted(panel.fields.items())
+                    if len(quantity.values)
+                ],
+            },
+            "sleeves": {
+                asset.id: [[m.since.isoformat(), m.sleeve.value] for m in asset.memberships]
+                for asset in panel.universe
+            },
+            "audit": None if self.audit is None else _audit_entry(self.audit),
+            "reconciliation": None
+            if self.reconciliation is None
+            else {**asdict(self.reconciliation), "tolerance": TOLERANCE},
+            "notices": [asdict(notice) for notice in (*panel.notices, *self._notices())],
+            "endings": self.endings(),
+            "corporate_actions": [
+                {"asset": a.asset, "day": a.day.isoformat(), "action": a.action, "terms": a.terms}
+                for a in panel.universe.actions
+            ],
+        }
+
+    def endings(self) -> list[dict[str, Any]]:
+        """Holdings that a closing ended: what ended them, when, and what was received."""
+        market, book = self.account.simulation.market, self.account.simulation.book
+        found = []
+        for column, row in enumerate(market.settlement):
+            asset = self.panel.universe[market.assets[column]]
+            if row < 1 or asset.closing is None or book.holdings[row - 1, column] <= 0.0:
+                continue
+            units, price = book.holdings[row - 1, column], market.prices[row, column]
+            found.append(
+                {
+                    "asset": asset.id,
+                    "kind": asset.closing.kind,
+                    "session": f"{market.sessions[row]:%Y-%m-%d}",
+                    "units": float(units),
+                    "value_per_unit": float(price),
+                    "proceeds": float(units * price),
+                    "note": asset.closing.note,
+                }
+            )
+        return found
+
+    def _notices(self) -> tuple[Notice, ...]:
+        simulation = self.account.simulation
+        found = []
+        if simulation.overdraft > 0.0:
+            text = (
+                f"Cash was overdrawn by up to {simulation.overdraft:.2%} of equity for a session, "
+                f"where a sale after New York's close brought less than was spent before it."
+            )
+            found.append(Notice("overdraft", str(self.panel.universe.cash), "", text))
+        waiting = [
+            name
+            for name, open_order in zip(
+                simulation.market.assets, simulation.book.pending, strict=True
+            )
+            if open_order
+        ]
+        if waiting:
+            last = f"{simulation.market.sessions[-1]:%Y-%m-%d}"
+            text = f"Orders in {', '.join(waiting)} were still waiting for a tradable session."
+            found.append(Notice("unfilled", ", ".join(waiting), last, text))
+        return tuple(found)
+
+
+def _audit_entry(audit: Audit) -> dict[str, Any]:
+    return {
+        "cuts": audit.cuts,
+        "differences": audit.differences,
+        "findings": [asdict(finding) for finding in audit.findings[:20]],
+        "cannot_see": list(audit.cannot_see),
+    }
+
+
+def versions() -> Mapping[str, str]:
+    """Versions of the packages that can change a number."""
+    return {name: version(name) for name in _VERSIONS}

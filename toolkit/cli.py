@@ -1,0 +1,269 @@
+"""The command line: results on stdout, narration on stderr, exit codes that scripts can use."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from toolkit.errors import ConfigError, ToolkitError
+
+if TYPE_CHECKING:
+    from toolkit.backtest.engine import Progress
+    from toolkit.backtest.result import BacktestResult
+    from toolkit.config import Experiment
+
+app = typer.Typer(
+    help="Backtest portfolios of Bitcoin, miners and AI-linked assets, and trust the result.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StrategyName = Annotated[
+    str, typer.Argument(help="Name of a shipped strategy, or path of a .toml file.")
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of market data; default: the simulated market."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Runs = Annotated[
+    Path, typer.Option("--runs", envvar="HASHPIVOT_RUNS", help="Folder of run folders.")
+]
+
+
+@app.command()
+def run(  # noqa: PLR0913 - a command line has as many options as its users need
+    strategy: StrategyName,
+    data: DataFolder = None,
+    start: Annotated[str | None, typer.Option(help="First session of the run, ISO day.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last session of the run, ISO day.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting: strategy.lookback=60")
+    ] = None,
+    as_json: AsJson = False,
+    report_page: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html.")
+    ] = True,
+    replay: Annotated[bool, typer.Option("--replay/--no-replay", help="Account twice.")] = True,
+    runs: Runs = Path("runs"),
+) -> None:
+    """Backtest a strategy, check the result, and write it to a run folder."""
+    chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
+    experiment = _experiment(strategy, data, start, end, chosen)
+    result = experiment.run(_progress("decisions"))
+    folder = result.save(runs, page=report_page)
+    page = str(folder / "report.html") if report_page else None
+    if as_json:
+        _print(json.dumps(_summary(result, page), allow_nan=False))
+    else:
+        _print_summary(result, folder, page)
+    if result.failures:
+        _complain(" ".join(result.failures) + f" The run was written to {folder}, marked failed.")
+        raise typer.Exit(4)
+
+
+@app.command()
+def audit(
+    strategy: StrategyName,
+    data: DataFolder = None,
+    cuts: Annotated[str, typer.Option(help="Number of cuts, or 'all' for every session.")] = "40",
+    deep: Annotated[bool, typer.Option("--deep", help="Also compare the sized decisions.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look for look-ahead: recompute a strategy without the future, and compare."""
+    from dataclasses import asdict
+
+    from toolkit.backtest.audit import audit as look_ahead_audit
+    from toolkit.backtest.audit import demand_clean
+
+    if cuts != "all" and not (cuts.isdigit() and int(cuts) > 0):
+        raise ConfigError(f"--cuts {cuts}: expected a number above 0, or 'all'.")
+    experiment = _experiment(strategy, data, None, None, [])
+    found = look_ahead_audit(
+        experiment.backtester().loop,
+        experiment.strategy(),
+        experiment.panel(),
+        None if cuts == "all" else int(cuts),
+        deep=deep,
+        progress=_progress("cuts"),
+    )
+    if as_json:
+        findings = [asdict(finding) for finding in found.findings]
+        answer = {
+            "strategy": experiment.name,
+            "cuts": found.cuts,
+            "differences": found.differences,
+            "deep": deep,
+            "findings": findings,
+            "cannot_see": list(found.cannot_see),
+        }
+        _print(json.dumps(answer, allow_nan=False))
+    else:
+        _print(f"{experiment.name}: {found.cuts} cuts, {found.differences} differences")
+        for finding in found.findings[:10]:
+            _print(
+                f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
+                f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
+            )
+        _print("The audit cannot see: " + "; ".join(found.cannot_see) + ".")
+    demand_clean(found)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, its name, or 'latest'.")],
+    runs: Runs = Path("runs"),
+    out: Annotated[Path | None, typer.Option(help="Where to write the page.")] = None,
+) -> None:
+    """Write the report page of a run again, from its files alone."""
+    from toolkit.record import RunRecord, find_run
+    from toolkit.report.page import render
+
+    folder = find_run(name, runs)
+    page = render(RunRecord.load(folder))
+    target = out or folder / "report.html"
+    try:
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written ({error.strerror}); give --out.") from error
+    _print(str(target))
+
+
+@app.command()
+def strategies(as_json: AsJson = False) -> None:
+    """List the shipped strategies."""
+    from toolkit.settings import shipped_strategies
+
+    found = shipped_strategies()
+    if as_json:
+        _print(json.dumps(found))
+        return
+    for name, title in found.items():
+        _print(f"{name:<22} {title}")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show versions, and whether each part of the machinery works here."""
+    from toolkit.doctor import examine
+
+    checks = examine()
+    if as_json:
+        _print(json.dumps({check.name: {"ok": check.ok, "found": check.found} for check in checks}))
+    else:
+        for check in checks:
+            _print(f"{'ok  ' if check.ok else 'FAIL'} {check.name:<18} {check.found}")
+    if not all(check.ok for check in checks):
+        raise ConfigError("Something above does not work; install the locked requirements again.")
+
+
+def main() -> None:
+    """Run the command line; every ending has its documented exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except ToolkitError as error:
+        _complain(str(error))
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _complain("Interrupted; nothing was written.")
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output left early, which is its right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception:
+        _complain(f"This is a bug in hashpivot. The traceback is in {_keep_traceback()}.")
+        code = 1
+    sys.exit(code or 0)
+
+
+def _experiment(
+    strategy: str, data: Path | None, start: str | None, end: str | None, overrides: list[str]
+) -> Experiment:
+    from toolkit.config import Experiment
+
+    given = {"folder": None if data is None else str(data), "start": start, "end": end}
+    settings = [f"data.{key}={json.dumps(value)}" for key, value in given.items() if value]
+    return Experiment.from_toml(strategy, [*settings, *overrides])
+
+
+def _progress(what: str) -> Progress | None:
+    """A counter on stderr that appears after a second, on a terminal only."""
+    if not sys.stderr.isatty():
+        return None
+    from time import monotonic
+
+    began = shown = monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        now = monotonic()
+        if now - began > 1.0 and (now - shown > 0.1 or done == total):
+            shown = now
+            sys.stderr.write(f"\r{what} {done}/{total}" + ("\r\033[K" if done == total else ""))
+            sys.stderr.flush()
+
+    return show
+
+
+def _summary(result: BacktestResult, page: str | None) -> dict[str, Any]:
+    manifest, net = result.manifest(), result.metrics()["net"]
+    wanted = (
+        "cagr",
+        "volatility",
+        "sharpe",
+        "sortino",
+        "max_drawdown",
+        "expected_shortfall_95",
+        "turnover",
+        "total_costs",
+    )
+    agreement, found = result.reconciliation, result.audit
+    keys = ("run_id", "strategy", "status", "start", "end", "sessions", "clock", "order_sha256")
+    return {
+        **{key: manifest[key] for key in keys},
+        "report": page,
+        "simulated": manifest["simulated"],
+        "periods_per_year": manifest["periods_per_year"],
+        "metrics": {name: net[name] for name in wanted},
+        "reconciliation": {
+            "max_relative_gap": None if agreement is None else agreement.max_relative_gap
+        },
+        "audit": None if found is None else {"cuts": found.cuts, "differences": found.differences},
+        "failures": manifest["failures"],
+    }
+
+
+def _print_summary(result: BacktestResult, folder: Path, page: str | None) -> None:
+    from toolkit.report.summary import summary_lines
+
+    for line in summary_lines(result.record(), folder, page):
+        _print(line)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"hashpivot: {text}\n")
+
+
+def _keep_traceback() -> str:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="hashpivot-", suffix=".log", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(traceback.format_exc())
+        return file.name

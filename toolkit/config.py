@@ -1,0 +1,268 @@
+"""TOML to experiment: which strategy, on which data, sized and checked how.
+
+The same experiment runs in a script, in a notebook and behind ``hashpivot run``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import tomli_w
+
+from toolkit.backtest.backtester import Backtester, Checks
+from toolkit.backtest.engine import Progress
+from toolkit.backtest.result import BacktestResult, Origin
+from toolkit.backtest.schedule import Schedule
+from toolkit.clock import ClockName
+from toolkit.errors import ConfigError, suggestion
+from toolkit.optimize import limits, objectives
+from toolkit.optimize.costs import ProportionalCost
+from toolkit.optimize.optimizer import Optimizer
+from toolkit.panel import Panel
+from toolkit.risk import estimators
+from toolkit.settings import SHIPPED, locate, read_settings, shipped_folder
+from toolkit.strategy import Strategy
+from toolkit.units import component
+
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,5}")
+
+
+@component
+class DataSettings:
+    """Which data an experiment runs on.
+
+    Parameters
+    ----------
+    folder
+        Folder of market data; not given: the embedded simulated market.
+    clock
+        ``XNYS`` (New York sessions) or ``24/7``.
+    start, end
+        First and last session of the run; without `end`, the last session of the prices.
+    seed
+        Of the simulated market.
+    """
+
+    folder: str | None = None
+    clock: ClockName = "XNYS"
+    start: date | None = None
+    end: date | None = None
+    seed: int = 7
+
+
+@component
+class AccountSettings:
+    """Money and delay: see `Backtester`."""
+
+    initial_cash: float = 1_000_000.0
+    fill_delay: int = 1
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One strategy with everything it runs on, as a TOML file describes it.
+
+    Parameters
+    ----------
+    settings
+        The parsed file with overrides applied: section to settings.
+    folder
+        Where the file lies: modules beside it are found first.
+    name
+        Name of the file without its suffix.
+    """
+
+    settings: Mapping[str, Any]
+    folder: Path
+    name: str
+
+    @classmethod
+    def from_toml(cls, strategy: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+        """Experiment of a TOML file, or of a shipped strategy given by its bare name.
+
+        Parameters
+        ----------
+        overrides
+            ``key=value`` with a dotted key: ``strategy.lookback=60``, ``schedule.every=week``,
+            ``optimizer.limits.0.cap=0.2``.
+
+        Raises
+        ------
+        ConfigError
+            No such strategy or file, invalid TOML, an unknown section or key.
+        """
+        path = locate(str(strategy))
+        return cls(read_settings(path, overrides), path.parent.resolve(), path.stem)
+
+    def data_settings(self) -> DataSettings:
+        """Which data, clock and period."""
+        return DataSettings(**self._section("data"))
+
+    def strategy(self) -> Strategy:
+        """The strategy, built from its module and settings."""
+        section = self._section("strategy")
+        built = _build(
+            section, self._find_strategy(section["kind"]), f"{self.name}.toml [strategy]"
+        )
+        if not isinstance(built, Strategy):
+            raise ConfigError(
+                f"{section['kind']} is not a Strategy; derive it from toolkit.Strategy."
+            )
+        return built
+
+    def backtester(self) -> Backtester:
+        """Sizing, schedule, costs and checks."""
+        sizing = self._section("optimizer")
+        account = AccountSettings(**self._section("account"))
+        schedule = self._section("schedule")
+        schedule.setdefault("start", self.data_settings().start)
+        risk_model = self._section("risk_model")
+        cost = ProportionalCost(**self._section("cost"))
+        return Backtester(
+            optimizer=self._optimizer(sizing, cost) if sizing else None,
+            risk_model=self._part(risk_model, estimators, "[risk_model]") if risk_model else None,
+            cost=cost,
+            schedule=Schedule(**schedule),
+            fill_delay=account.fill_delay,
+            initial_cash=account.initial_cash,
+            checks=Checks(**self._section("checks")),
+        )
+
+    def panel(self) -> Panel:
+        """The data, on the experiment's clock, with warm-up before its start."""
+        settings = self.data_settings()
+        from toolkit.data.assemble import assemble
+
+        if settings.folder is None:
+            from toolkit.data.sample import SampleMarket
+
+            market = SampleMarket(seed=settings.seed)
+            universe, source = market.universe(), market
+        else:
+            from toolkit.data.files import open_folder
+
+            source, universe = open_folder(Path(settings.folder), shipped_folder())
+        return assemble([source], universe, settings.clock, settings.start, settings.end)
+
+    def run(self, progress: Progress | None = None) -> BacktestResult:
+        """Result of the experiment, with where it came from."""
+        strategy, backtester = self.strategy(), self.backtester()
+        return backtester.run(strategy, self.panel(), self.origin(), progress)
+
+    def origin(self, command: str = "") -> Origin:
+        """Where a result of this experiment comes from.
+
+        The data folder appears by its name alone: the same data in another place are the same.
+        """
+        data = dict(self._section("data"))
+        folder = data.get("folder")
+        if folder is not None:
+            data["folder"] = Path(str(folder)).name
+        return Origin(
+            title=str(self.settings.get("title", self.name)),
+            config=tomli_w.dumps({**self.settings, "data": data}),
+            code=self._code_sha256(),
+            command=command or f"hashpivot run {shlex.quote(self.name)}",
+            source="embedded simulated market" if folder is None else f"folder {data['folder']}",
+            strategy=self.name,
+        )
+
+    def _code_sha256(self) -> str:
+        """SHA-256 over the toolkit's and the strategies' source, and the module beside the file."""
+        roots = {Path(__file__).parent, shipped_folder()}
+        paths = sorted(path for root in roots for path in root.rglob("*.py"))
+        module = self.settings["strategy"]["kind"].partition(":")[0]
+        own = self.folder / f"{module}.py"
+        digest = hashlib.sha256()
+        for path in [*paths, *([own] if own.is_file() and own not in paths else [])]:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()
+
+    def _section(self, name: str) -> dict[str, Any]:
+        return dict(self.settings.get(name, {}))
+
+    def _part(self, settings: Mapping[str, Any], module: ModuleType, where: str) -> Any:
+        """A component of the toolkit by its class name in ``kind``."""
+        known = [name for name in vars(module) if name[:1].isupper()]
+        kind = settings.get("kind")
+        if kind not in known:
+            raise ConfigError(
+                f"{self.name}.toml {where}: kind = {kind!r} is unknown. {suggestion(str(kind), known)}"
+            )
+        return _build(settings, getattr(module, str(kind)), f"{self.name}.toml {where}")
+
+    def _optimizer(self, settings: dict[str, Any], cost: ProportionalCost) -> Optimizer:
+        entries = settings.pop("limits", [])
+        objective = settings.pop("objective", {"kind": "TrackTarget"})
+        where = "[[optimizer.limits]]"
+        return Optimizer(
+            objective=self._part(objective, objectives, "[optimizer.objective]"),
+            limits=tuple(self._part(entry, limits, where) for entry in entries),
+            cost=cost,
+            **settings,
+        )
+
+    def _find_strategy(self, kind: str) -> Any:
+        """The class that ``module:Class`` names: beside the file first, then importable."""
+        module_name, colon, class_name = str(kind).partition(":")
+        if not colon or not _MODULE.fullmatch(module_name) or not class_name.isidentifier():
+            raise ConfigError(
+                f'{self.name}.toml [strategy]: kind = {kind!r} must be "module:Class", for example '
+                f'"{self.name}:{self.name.title().replace("_", "")}".'
+            )
+        module = self._import(module_name)
+        if not hasattr(module, class_name):
+            classes = [name for name in vars(module) if name[:1].isupper()]
+            raise ConfigError(
+                f"Module {module_name} has no {class_name!r}. {suggestion(class_name, classes)}"
+            )
+        return getattr(module, class_name)
+
+    def _import(self, name: str) -> ModuleType:
+        beside = self.folder / f"{name}.py"
+        try:
+            if beside.is_file() and self.folder != shipped_folder().resolve():
+                return _import_file(beside)
+            if (shipped_folder() / f"{name}.py").is_file():
+                return importlib.import_module(f"{SHIPPED}.{name}")
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"{self.name}.toml [strategy]: module {name!r} cannot be imported ({error}). Put "
+                f"{name}.py beside the TOML file."
+            ) from error
+
+
+def _build(settings: Mapping[str, Any], kind: Any, where: str) -> Any:
+    """An object of a class from its settings, with the place in the file in every complaint."""
+    given = {name: value for name, value in settings.items() if name != "kind"}
+    try:
+        return kind(**given)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    except TypeError as error:
+        raise ConfigError(f"{where}: {kind.__name__} refused its settings: {error}.") from None
+
+
+def _import_file(path: Path) -> ModuleType:
+    """A user's module, under a name of its own so that it shadows nothing."""
+    name = f"hashpivot_user.{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} cannot be loaded as a Python module.")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by name while the class is made.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

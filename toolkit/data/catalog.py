@@ -1,0 +1,122 @@
+"""The catalogue of assets: a ``universe.toml`` and the table of corporate actions beside it.
+
+.. code-block:: toml
+
+    corporate_actions = "corporate_actions.csv"      # optional, facts on record
+
+    [assets.CASH]
+    sleeve = "cash"
+    ticker = "BIL"
+
+    [assets.APLD]
+    usable_from = 2022-04-13                         # not stated: from the first price on
+    memberships = [
+        { sleeve = "legacy_miners", since = 2022-04-13 },
+        { sleeve = "pivoting_miners", since = 2023-05-17 },
+    ]
+"""
+
+from __future__ import annotations
+
+import csv
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from toolkit.data.checks import MAX_TOML_BYTES, only_keys, path_inside, read_toml
+from toolkit.errors import ConfigError, DataError, suggestion
+from toolkit.universe import Asset, CorporateAction, Membership, Universe
+
+_ACTION_COLUMNS = ("asset", "date", "action", "ratio_or_terms", "source")
+
+
+def read_universe(path: Path) -> Universe:
+    """Read and check a ``universe.toml``.
+
+    Raises
+    ------
+    ConfigError
+        Naming the file, the asset and the key.
+    """
+    content = read_toml(path)
+    try:
+        only_keys(content, ("assets", "corporate_actions"), "the file")
+        listed = content.get("assets", {})
+        if not isinstance(listed, dict) or not listed:
+            raise ConfigError("no assets; each is a table headed [assets.ID].")
+        assets = tuple(_asset(name, settings) for name, settings in listed.items())
+        table = content.get("corporate_actions", "")
+        if not isinstance(table, str):
+            raise ConfigError(f"corporate_actions is {table!r}; the name of a CSV is expected.")
+        known = {asset.id for asset in assets}
+        actions = read_actions(path_inside(path.parent, table)) if table else ()
+        return Universe(assets, tuple(action for action in actions if action.asset in known))
+    except ConfigError as error:
+        raise ConfigError(f"{path.name}: {error}") from None
+
+
+def _asset(name: str, settings: Any) -> Asset:
+    where = f"[assets.{name}]"
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{where} is {settings!r}; a table of settings is expected.")
+    if ("sleeve" in settings) == ("memberships" in settings):
+        raise ConfigError(f"{where} needs either sleeve or memberships.")
+    if "id" in settings:
+        raise ConfigError(f"{where}: the id is the name of the table; remove 'id'.")
+    try:
+        if "sleeve" in settings:
+            since = settings.get("usable_from", Asset.usable_from)
+            rest = {key: value for key, value in settings.items() if key != "sleeve"}
+            only = Membership(sleeve=settings["sleeve"], since=since)
+            return Asset(id=name, memberships=(only,), **rest)
+        return Asset(id=name, **settings)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def read_actions(path: Path) -> tuple[CorporateAction, ...]:
+    """Read a table of corporate actions: asset, date, action, ratio_or_terms, source; CSV.
+
+    Prices are adjusted already, so a row moves nothing: what ends an asset is its ``closing`` in
+    the universe file.
+
+    Raises
+    ------
+    DataError
+        Naming the file and the line.
+    """
+    if path.stat().st_size > MAX_TOML_BYTES:
+        raise DataError(f"{path.name} has more than {MAX_TOML_BYTES} bytes; it is a short table.")
+    actions = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, strict=True)
+            for name in _ACTION_COLUMNS:
+                if name not in (rows.fieldnames or ()):
+                    raise DataError(
+                        f"{path.name} has no column {name!r}. "
+                        f"{suggestion(name, rows.fieldnames or ())}"
+                    )
+            for row in rows:
+                if None in row or None in row.values():
+                    raise DataError(
+                        f"{path.name}, line {rows.line_num}: {len(rows.fieldnames or ())} cells "
+                        "are expected."
+                    )
+                actions.append(_action(row, f"{path.name}, line {rows.line_num}"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path.name} cannot be read as CSV: {error}.") from None
+    return tuple(actions)
+
+
+def _action(row: dict[str, str], where: str) -> CorporateAction:
+    try:
+        return CorporateAction(
+            asset=row["asset"],
+            day=date.fromisoformat(row["date"]),
+            action=row["action"],
+            terms=row["ratio_or_terms"],
+            source=row["source"],
+        )
+    except (ValueError, ConfigError) as error:
+        raise DataError(f"{where}: {error}") from None

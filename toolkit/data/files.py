@@ -1,0 +1,259 @@
+"""A folder of files as a source: prices and fields as its ``files.toml`` maps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from toolkit.data.catalog import read_universe
+from toolkit.data.chain import chain
+from toolkit.data.checks import (
+    Numbers,
+    check_days,
+    check_finite,
+    check_increasing,
+    check_prices,
+    path_inside,
+)
+from toolkit.data.mapping import FilesMapping, Prices, Quantity, Table, read_mapping
+from toolkit.data.tables import RawTable, read_table
+from toolkit.errors import DataError, SourceUnavailableError, suggestion
+from toolkit.panel import PRICE_FIELD, Field, Notice
+from toolkit.universe import Asset, Universe
+
+MAPPING_FILE = "files.toml"
+UNIVERSE_FILE = "universe.toml"
+
+
+@dataclass(frozen=True)
+class FilesSource:
+    """Prices and fields read from the files of one folder.
+
+    The prices are public at 00:00 UTC after their day: New York closes are earlier, the days of
+    24/7 assets end exactly then.
+
+    Parameters
+    ----------
+    directory
+        The folder; no file outside it is read.
+    mapping
+        Which file and column is what.
+    """
+
+    directory: Path
+    mapping: FilesMapping
+    _notices: list[Notice] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    simulated = False
+
+    def fields(self, universe: Universe, start: date, end: date) -> Mapping[str, Field]:
+        """Read prices of the universe's assets and all mapped fields from start to end.
+
+        Raises
+        ------
+        DataError
+            Naming file, column and day of what is wrong.
+        """
+        self._notices.clear()
+        period = pd.Timestamp(start), pd.Timestamp(end)
+        assets = [asset for asset in universe if self.mapping.price_block(asset.id)]
+        tables = self._read(assets)
+        found = {
+            name: _cut(self._quantity(name, quantity, tables[quantity.table]), *period)
+            for name, quantity in self.mapping.fields.items()
+        }
+        series = {asset.id: self._price(asset, tables, *period) for asset in assets}
+        if series:
+            found[PRICE_FIELD] = self._closes(series)
+        return found
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Switches between sources inside the period last asked for."""
+        return tuple(self._notices)
+
+    def last_session(self) -> date:
+        """Day of the last row of the main price table."""
+        table = self.mapping.tables[self.mapping.main_prices]
+        raw = read_table(path_inside(self.directory, table.file), table.date, [], [])
+        return raw.times.max().date()
+
+    def origin(self, asset: str) -> str:
+        """Name of the file that the prices of an asset are from."""
+        block = self.mapping.price_block(asset)
+        return self.mapping.tables[block.table].file if block else MAPPING_FILE
+
+    def _read(self, assets: Iterable[Asset]) -> dict[str, RawTable]:
+        """Each table that is needed, once, with the columns that are needed."""
+        wanted: dict[str, set[str]] = {}
+        for asset in assets:
+            block = self.mapping.price_block(asset.id)
+            if block:
+                wanted.setdefault(block.table, set()).add(block.columns[asset.id])
+        for quantity in self.mapping.fields.values():
+            wanted.setdefault(quantity.table, set()).add(quantity.column)
+        tables = {}
+        for name, columns in wanted.items():
+            table = self.mapping.tables[name]
+            numbers = sorted(columns) if table.layout == "wide" else [table.value]
+            texts = [column for column in (table.key, table.source) if column]
+            path = path_inside(self.directory, table.file)
+            tables[name] = read_table(path, table.date, numbers, texts)
+        return tables
+
+    def _quantity(self, name: str, quantity: Quantity, raw: RawTable) -> Field:
+        table = self.mapping.tables[quantity.table]
+        where = f"{raw.file}, {quantity.column!r}"
+        times, values, _ = _rows(table, quantity.column, raw)
+        if not quantity.has_times:
+            check_days(times, where)
+        check_increasing(times, where)
+        days = times.normalize()
+        check_increasing(days, where)
+        check_finite(values, days, where)
+        moments = quantity.moments(times)
+        days, values = days[: len(moments)], values[: len(moments)] * quantity.scale
+        inside = _inside(days, quantity.first, quantity.last)
+        frame = pd.DataFrame({name: values[inside]}, index=days[inside])
+        return Field(frame, moments[inside], quantity.unit, f"{raw.file}: {quantity.column}")
+
+    def _price(
+        self, asset: Asset, tables: Mapping[str, RawTable], start: pd.Timestamp, end: pd.Timestamp
+    ) -> pd.Series:
+        block = self.mapping.price_block(asset.id)
+        if block is None:
+            raise DataError(f"Asset {asset.id} has no price column in {MAPPING_FILE}.")
+        raw, column = tables[block.table], block.columns[asset.id]
+        where = f"{raw.file}, {asset.id} ({column!r})"
+        _check_closing_time(asset, block, where)
+        days, prices, sources = _rows(self.mapping.tables[block.table], column, raw)
+        check_days(days, where)
+        inside = _inside(days, block.first, block.last) & (days <= end)
+        days, prices = days[inside], prices[inside]
+        if sources is None:
+            check_increasing(days, where)
+            check_prices(prices, days, where)
+            whole = pd.Series(prices, index=days).dropna()
+        else:
+            quotes = _by_source(days, prices, sources[inside], block.sources, where)
+            whole, switches = chain(quotes, asset.halts, where)
+            self._notices.extend(
+                Notice(
+                    "source_switch",
+                    asset.id,
+                    str(switch.day.date()),
+                    f"{asset.id} follows {switch.new} instead of {switch.old} from "
+                    f"{switch.day.date()} on, {switch.how}.",
+                )
+                for switch in switches
+                if switch.day >= start
+            )
+        return whole[whole.index >= start]
+
+    def _closes(self, series: Mapping[str, pd.Series]) -> Field:
+        frame = pd.DataFrame(dict(series)).sort_index()
+        moments = pd.DatetimeIndex(frame.index + pd.Timedelta(days=1)).tz_localize("UTC")
+        used = [block for block in self.mapping.prices if not series.keys().isdisjoint(block.columns)]
+        source = "; ".join(dict.fromkeys(self._provenance(block) for block in used))
+        return Field(frame, moments, "USD", source)
+
+    def _provenance(self, block: Prices) -> str:
+        adjusted = f" (adjusted for {block.adjusted})" if block.adjusted else ""
+        return self.mapping.tables[block.table].file + adjusted
+
+
+def _rows(
+    table: Table, column: str, raw: RawTable
+) -> tuple[pd.DatetimeIndex, Numbers, pd.Categorical | None]:
+    """Times, values and sources of one column, or of one key of a long table."""
+    if table.layout == "wide":
+        return raw.times, raw.numbers[column], None
+    keys = raw.texts[table.key]
+    if column not in keys.categories:
+        raise DataError(
+            f"{raw.file} has no {column!r} in column {table.key!r}. "
+            f"{suggestion(column, map(str, keys.categories))}"
+        )
+    mine = keys.codes == keys.categories.get_loc(column)
+    sources = raw.texts[table.source][mine] if table.source else None
+    return raw.times[mine], raw.numbers[table.value][mine], sources
+
+
+def _by_source(
+    days: pd.DatetimeIndex,
+    prices: Numbers,
+    sources: pd.Categorical,
+    order: tuple[str, ...],
+    where: str,
+) -> pd.DataFrame:
+    """Days x sources in the stated order, the sources that have rows for the asset."""
+    known = set(map(str, sources.categories))
+    columns = {}
+    for name in order:
+        if name not in known:
+            raise DataError(f"{where}: no source {name!r}. {suggestion(name, known)}")
+        mine = np.asarray(sources == name)
+        if mine.any():
+            check_increasing(days[mine], f"{where}, source {name!r}")
+            check_prices(prices[mine], days[mine], f"{where}, source {name!r}")
+            columns[name] = pd.Series(prices[mine], index=days[mine])
+    if not columns:
+        raise DataError(
+            f"{where}: none of the sources {', '.join(order)} has a row; it has rows from "
+            f"{', '.join(sorted(set(map(str, sources))))}."
+        )
+    return pd.DataFrame(columns).sort_index().dropna(how="all")
+
+
+def _check_closing_time(asset: Asset, block: Prices, where: str) -> None:
+    expected = "utc_day_end" if asset.calendar == "24/7" else "session_close"
+    if block.availability != expected:
+        raise DataError(
+            f"{where}: prices of {block.availability} for an asset of the {asset.calendar} "
+            f"calendar, whose closes are those of {expected}. Correct files.toml or universe.toml: "
+            "the order of fills follows the closing times."
+        )
+
+
+def _inside(days: pd.DatetimeIndex, first: date | None, last: date | None) -> np.ndarray:
+    inside = np.ones(len(days), dtype=bool)
+    if first:
+        inside &= np.asarray(days >= pd.Timestamp(first))
+    if last:
+        inside &= np.asarray(days <= pd.Timestamp(last))
+    return inside
+
+
+def _cut(quantity: Field, start: pd.Timestamp, end: pd.Timestamp) -> Field:
+    days = pd.DatetimeIndex(quantity.values.index)
+    kept = _inside(days, start.date(), end.date())
+    return Field(quantity.values[kept], quantity.available_at[kept], quantity.unit, quantity.source)
+
+
+def open_folder(directory: Path, shipped: Path) -> tuple[FilesSource, Universe]:
+    """Source and universe of a folder of data.
+
+    Parameters
+    ----------
+    directory
+        The folder. A ``files.toml`` or ``universe.toml`` in it is used instead of the shipped one.
+    shipped
+        Folder of the shipped TOML files.
+
+    Raises
+    ------
+    SourceUnavailableError
+        If there is no such folder.
+    """
+    if not directory.is_dir():
+        raise SourceUnavailableError(
+            f"There is no data folder {str(directory)!r}; give the folder that holds the files."
+        )
+    own = {name: (directory / name).is_file() for name in (MAPPING_FILE, UNIVERSE_FILE)}
+    mapping = read_mapping((directory if own[MAPPING_FILE] else shipped) / MAPPING_FILE)
+    universe = read_universe((directory if own[UNIVERSE_FILE] else shipped) / UNIVERSE_FILE)
+    return FilesSource(directory, mapping), universe

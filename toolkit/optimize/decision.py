@@ -1,0 +1,124 @@
+"""What a program is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+Status = Literal["target", "optimal", "relaxed", "kept"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is known when weights are decided; what no part of a program needs stays None.
+
+    Weights are fractions of equity. A Series may be in any order; an asset it leaves out has the
+    neutral value: weight 0, tradable, buyable.
+
+    Parameters
+    ----------
+    session
+        Session after which the decision is taken; sleeves are those of that day.
+    target
+        Wanted weights, at most 1 in sum; the rest is cash.
+    current
+        Weights held, `proceeds` included; the rest to 1 is cash. None is a first investment:
+        nothing is held, and what is bought does not count as turnover.
+    equity
+        USD.
+    tradable
+        False: cannot be bought or sold, a holding stays as it is.
+    buyable
+        False: may be held or sold, not bought.
+    covariance
+        Annualised covariance of simple returns. Without one, an asset cannot be bought; a holding
+        then enters risk uncorrelated, with the largest variance given (1.0 where none is). Cash
+        that is left out is riskless.
+    scenarios
+        Simple returns, sessions x assets.
+    expected_returns, betas, volumes, stress
+        Inputs of objectives and limits that read them.
+    proceeds
+        Fraction of equity that closings brought in since the last decision; investing it is not
+        turnover.
+    """
+
+    session: pd.Timestamp
+    target: pd.Series | None = None
+    current: pd.Series | None = None
+    equity: float | None = None
+    tradable: pd.Series | None = None
+    buyable: pd.Series | None = None
+    covariance: pd.DataFrame | None = None
+    scenarios: pd.DataFrame | None = None
+    expected_returns: pd.Series | None = None
+    betas: pd.DataFrame | None = None
+    volumes: pd.Series | None = None
+    stress: pd.DataFrame | None = None
+    proceeds: float | None = None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was checked in plain arithmetic, apart from the solver.
+
+    Parameters
+    ----------
+    worst_residual
+        Largest excess over a limit (as relaxed) or a bound, at most 1e-6; negative: room left.
+    budget_error
+        Distance of the sum of weights from 1.
+    objective
+        Value of objective plus cost at the weights.
+    reference
+        Best value among the current and the target weights that meet every limit; None if neither.
+    gap
+        Bound on how far the solver's answer is above the optimum, from its dual variables, before
+        small trades were dropped. Zero where the answer is the target, None where it is not the
+        solution of an optimisation.
+    solver
+        What the solver said; it is recorded, not believed.
+    iterations
+        Steps of the solver in the last solve.
+    covariance_repair
+        Largest negative eigenvalue set to zero, relative to the largest eigenvalue.
+    """
+
+    worst_residual: float
+    budget_error: float
+    objective: float
+    reference: float | None
+    gap: float | None
+    solver: str
+    iterations: int
+    covariance_repair: float
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Decided weights, with the proof that they meet the limits.
+
+    Parameters
+    ----------
+    weights
+        By asset, cash included, in the order of the program's assets; sums to 1.
+    binding
+        Names of limits within 1e-6 of their cap, or beyond it.
+    relaxed
+        Limits that could not be met: name to the excess over the cap, in the limit's unit.
+    status
+        ``target``: the target met everything and trades are free. ``optimal``: the optimum.
+        ``relaxed``: the optimum under the least violation. ``kept``: the current weights.
+    values
+        Limit name to its value at the weights, in the limit's unit.
+    """
+
+    weights: pd.Series
+    binding: tuple[str, ...]
+    relaxed: Mapping[str, float]
+    status: Status
+    certificate: Certificate
+    values: Mapping[str, float]

@@ -1,0 +1,116 @@
+"""The assets of a program and their sleeves by date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit.errors import ConfigError, DataError, UnknownAssetError, suggestion
+from toolkit.universe import Asset, Sleeve
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+class Roster:
+    """The assets of a program, in the order it computes in.
+
+    That order is the alphabetic one, so the order in which assets are listed changes no result.
+
+    Parameters
+    ----------
+    assets
+        Assets, of which at most one is cash; or plain ids: then there are no sleeves and no cash,
+        and the weights sum to 1 over the assets given.
+    """
+
+    def __init__(self, assets: Sequence[Asset | str]):
+        given = [asset if isinstance(asset, str) else asset.id for asset in assets]
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice or not given:
+            found = f"{', '.join(twice)} more than once" if twice else "no asset"
+            raise ConfigError(f"The program was given {found}; give each asset once.")
+        self.given = pd.Index(given)
+        self.index = pd.Index(sorted(given))
+        self.order = self.given.get_indexer(self.index)
+        self.place = self.index.get_indexer(self.given)
+        known = [asset for asset in assets if isinstance(asset, Asset)]
+        if known and len(known) < len(given):
+            raise ConfigError("Give a program either assets or plain ids, not both.")
+        cash = [asset.id for asset in known if asset.is_cash]
+        if len(cash) > 1:
+            raise ConfigError(f"{' and '.join(cash)} are both cash; keep one.")
+        self.cash = int(self.index.get_loc(cash[0])) if cash else None
+        self.risky = np.arange(len(given)) != (-1 if self.cash is None else self.cash)
+        days = sorted({membership.since for asset in known for membership in asset.memberships})
+        self._changes = np.array(days, dtype="datetime64[ns]")
+        codes = {sleeve: code for code, sleeve in enumerate(Sleeve)}
+        ordered = sorted(known, key=lambda asset: asset.id)
+        self._sleeves = np.array([[codes[a.sleeve_on(day)] for a in ordered] for day in days])
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def positions(self, names: Iterable[str]) -> NDArray[np.intp]:
+        """Positions of assets by name."""
+        names = list(names)
+        found = self.index.get_indexer(pd.Index(names))
+        if (found < 0).any():
+            self._unknown(names[int(np.argmax(found < 0))], "The program")
+        return found
+
+    def members(self, sleeves: Sequence[Sleeve], sessions: Any) -> Flags:
+        """Whether each asset is in one of the sleeves, by session: (assets,) or (rows, assets)."""
+        if not len(self._changes):
+            raise ConfigError(
+                "A limit speaks of sleeves, and the assets are plain ids without sleeves. Compile "
+                "the optimizer for assets of a universe, or limit named assets."
+            )
+        wanted = np.array([sleeve in sleeves for sleeve in Sleeve])
+        row = np.searchsorted(self._changes, np.asarray(sessions, "datetime64[ns]"), "right") - 1
+        members: Flags = wanted[self._sleeves[np.maximum(row, 0)]]
+        return members
+
+    def floats(self, values: pd.Series, what: str, where: str) -> Floats:
+        """Values by position, 0 for an absent asset; unknown, repeated, not finite: an error."""
+        row = np.zeros(len(self))
+        row[self._match(values.index, what, where)] = values.to_numpy(dtype=float)
+        if not np.isfinite(row).all():
+            name = self.index[int(np.argmin(np.isfinite(row)))]
+            raise DataError(f"{what} of {name} on {where} is {values[name]}; give a finite number.")
+        return row
+
+    def flags(self, values: pd.Series | None, what: str, where: str) -> Flags:
+        """True or False by position; True for an absent asset."""
+        row = np.ones(len(self), dtype=bool)
+        if values is not None:
+            if values.dtype != bool:
+                raise DataError(f"{what} on {where} holds {values.dtype}; give True or False.")
+            row[self._match(values.index, what, where)] = values.to_numpy()
+        return row
+
+    def match(self, names: pd.Index, what: str, where: str) -> NDArray[np.intp]:
+        """Positions of the labels of an input."""
+        return self._match(names, what, where)
+
+    def _match(self, names: pd.Index, what: str, where: str) -> NDArray[np.intp]:
+        found = self.index.get_indexer(names)
+        if (found < 0).any():
+            self._unknown(str(names[int(np.argmax(found < 0))]), f"{what} on {where}")
+        if len(set(found.tolist())) < len(found):
+            raise DataError(f"{what} on {where} names an asset more than once; name each once.")
+        return found
+
+    def _unknown(self, name: str, where: str) -> None:
+        raise UnknownAssetError(
+            f"{where} names {name!r}, which the program was not compiled for. "
+            f"{suggestion(name, map(str, self.index))}"
+        )
+
+    def series(self, row: Floats) -> pd.Series:
+        """A row by position as a Series in the order the assets were given."""
+        return pd.Series(row[self.place], index=self.given, dtype=float)

@@ -1,0 +1,52 @@
+"""The few lines a terminal shows after a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.record import RunRecord
+
+
+def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str]:
+    """Headline of a run in eight lines: what, basis, numbers, checks, where."""
+    manifest, net, basis = record.manifest, record.metrics["net"], record.metrics["basis"]
+    benchmark = record.metrics["benchmark"]
+    reconciliation, audit = manifest["reconciliation"], manifest["audit"]
+    mark = "SIMULATED MARKET, no evidence   " if manifest["simulated"] else ""
+    notices = len(manifest["notices"])
+    relaxed = int((record.limits["slack"] > 0.0).sum())
+    return [
+        f"{mark}{manifest['title']}   {manifest['start']} to {manifest['end']}   "
+        f"{manifest['sessions']} sessions",
+        f"net of costs, {basis['periods_per_year']:g} sessions a year, ratios in excess of cash",
+        f"  CAGR {_percent(net['cagr'])}   volatility {_percent(net['volatility'])}   "
+        f"Sharpe {_number(net['sharpe'])}   Sortino {_number(net['sortino'])}",
+        f"  max drawdown {_percent(net['max_drawdown'])}   "
+        f"expected shortfall 95 % {_percent(net['expected_shortfall_95'])} a session",
+        f"  turnover {_percent(net['turnover'])} a year   "
+        f"costs {_percent(net['total_costs'])} of initial cash",
+        f"  {benchmark['name']}: CAGR {_percent(benchmark['cagr'])}   "
+        f"Sharpe {_number(benchmark['sharpe'])}   max drawdown {_percent(benchmark['max_drawdown'])}",
+        "  two accounts: "
+        + (
+            "NOT CHECKED"
+            if reconciliation is None
+            else f"gap {reconciliation['max_relative_gap']:.1e} of equity"
+        )
+        + "   look-ahead: "
+        + (
+            "NOT CHECKED"
+            if audit is None
+            else f"{audit['differences']} differences at {audit['cuts']} cuts"
+        )
+        + f"   limits relaxed: {relaxed}   data notices: {notices}",
+        f"  {page if page is not None else folder}",
+    ]
+
+
+def _percent(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.2f}"

@@ -1,0 +1,301 @@
+"""Rows of the page's tables, built from a run record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from toolkit.metrics import drawdown
+from toolkit.report.formats import count, day, percent, ratio, words
+
+LIMIT_TOLERANCE = 1e-6
+"""A limit is broken, or relaxed, by more than this; the solver's own residuals are below it."""
+
+SLEEVE_ORDER = (
+    "bitcoin",
+    "legacy_miners",
+    "pivoting_miners",
+    "ai_infrastructure",
+    "ai_tokens",
+)
+NO_SLEEVE = "without sleeve"
+_LARGEST_LISTING = 100
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure of the metrics: its key, its name on the page, and its text."""
+
+    key: str
+    name: str
+    text: Callable[[float | None], str]
+    basis: str = ""
+
+
+MEASURES = (
+    Measure("cagr", "CAGR", percent, "per year"),
+    Measure("total_return", "Total return", percent, "whole period"),
+    Measure("volatility", "Volatility", percent, "per year"),
+    Measure("sharpe", "Sharpe ratio", ratio, "per year"),
+    Measure("sortino", "Sortino ratio", ratio, "per year"),
+    Measure("calmar", "Calmar ratio", ratio, "per year"),
+    Measure("max_drawdown", "Maximum drawdown", percent, "whole period"),
+    Measure("expected_shortfall_95", "Expected shortfall 95%", percent, "per session"),
+    Measure("turnover", "Turnover", percent, "one-way, per year"),
+    Measure("total_costs", "Total costs", percent, "of initial cash"),
+)
+KEY_MEASURES = (
+    "cagr",
+    "volatility",
+    "sharpe",
+    "max_drawdown",
+    "expected_shortfall_95",
+    "turnover",
+    "total_costs",
+)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key figure, net of costs, with the same figure of the comparisons below it."""
+
+    name: str
+    value: str
+    basis: str
+    others: tuple[tuple[str, str], ...]
+
+
+def compared(metrics: Mapping[str, Any]) -> tuple[tuple[str, str, Mapping[str, Any]], ...]:
+    """The series that figures exist for: key, name, figures."""
+    named = (
+        ("net", "Strategy, net"),
+        ("gross", "Strategy, gross"),
+        ("benchmark", str((metrics.get("benchmark") or {}).get("name", "Benchmark"))),
+        ("cash", "Cash"),
+    )
+    return tuple((key, name, metrics[key]) for key, name in named if metrics.get(key))
+
+
+def tiles(metrics: Mapping[str, Any]) -> tuple[Tile, ...]:
+    """The key figures."""
+    measures = {measure.key: measure for measure in MEASURES}
+    others = [(key, name, figures) for key, name, figures in compared(metrics) if key != "cash"]
+    return tuple(
+        Tile(
+            measure.name,
+            measure.text(metrics["net"].get(measure.key)),
+            measure.basis,
+            tuple(
+                ("gross" if key == "gross" else name, measure.text(figures[measure.key]))
+                for key, name, figures in others
+                if key != "net" and measure.key in figures
+            ),
+        )
+        for measure in (measures[key] for key in KEY_MEASURES)
+    )
+
+
+def metric_rows(metrics: Mapping[str, Any]) -> tuple[tuple[Measure, tuple[str, ...]], ...]:
+    """All figures by series; an empty text where a figure does not apply to a series."""
+    series = compared(metrics)
+    return tuple(
+        (
+            measure,
+            tuple(
+                measure.text(figures[measure.key]) if measure.key in figures else ""
+                for _, _, figures in series
+            ),
+        )
+        for measure in MEASURES
+    )
+
+
+def limit_excess(limits: pd.DataFrame, column: str) -> pd.Series:
+    """By how much each value passes its cap, positive where broken; NaN where there is no value.
+
+    Limits are named Max... or Min...; the cap of the latter is a floor.
+    """
+    floor = limits["limit"].astype(str).str.startswith("Min").to_numpy()
+    passed = limits[column].astype(float) - limits["cap"].astype(float)
+    return passed.where(~floor, -passed)
+
+
+@dataclass(frozen=True)
+class LimitValue:
+    """The worst value of a limit at one of the three moments."""
+
+    text: str
+    beyond: bool
+
+
+@dataclass(frozen=True)
+class LimitRow:
+    """One limit over all decisions."""
+
+    name: str
+    cap: str
+    at_decision: LimitValue
+    after_fill: LimitValue
+    drift: LimitValue
+    binding: str
+    relaxed: str
+
+
+def limit_rows(limits: pd.DataFrame) -> tuple[LimitRow, ...]:
+    """One row a limit, in the order in which they appear."""
+    rows = []
+    for name, group in limits.groupby("limit", sort=False):
+        caps = sorted(set(group["cap"].astype(float)))
+        slack = group["slack"].astype(float)
+        times = int((slack > LIMIT_TOLERANCE).sum())
+        rows.append(
+            LimitRow(
+                name=str(name),
+                cap=percent(caps[0])
+                if len(caps) == 1
+                else f"{percent(caps[0])} to {percent(caps[-1])}",
+                at_decision=_worst(group, "at_decision"),
+                after_fill=_worst(group, "after_fill"),
+                drift=_worst(group, "drift"),
+                binding=f"{int(group['binding'].sum()):,} of {len(group):,}",
+                relaxed=f"{times:,}, at most by {percent(float(slack.max()), 2)}" if times else "0",
+            )
+        )
+    return tuple(rows)
+
+
+def _worst(group: pd.DataFrame, column: str) -> LimitValue:
+    excess = limit_excess(group, column)
+    if excess.isna().all():
+        return LimitValue("not measured", beyond=False)
+    worst = excess.idxmax()
+    return LimitValue(
+        percent(float(group.loc[worst, column])), beyond=float(excess[worst]) > LIMIT_TOLERANCE
+    )
+
+
+def sleeve_weights(weights: pd.DataFrame, sleeves: Mapping[str, Any]) -> pd.DataFrame:
+    """Share of equity by sleeve, an asset counting for the sleeve it is in on each session.
+
+    Sleeves that are never held are left out; cash is the last column.
+    """
+    sessions = weights.index
+    values = weights.to_numpy(dtype=float, na_value=0.0)
+    totals: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {}
+    for column, asset in enumerate(weights.columns):
+        memberships = sleeves.get(asset) or [["", NO_SLEEVE]]
+        starts = [0, *(sessions.searchsorted(pd.Timestamp(since)) for since, _ in memberships[1:])]
+        ends = [*starts[1:], len(sessions)]
+        for (_, sleeve), first, last in zip(memberships, starts, ends, strict=True):
+            total = totals.setdefault(str(sleeve), np.zeros(len(sessions)))
+            total[first:last] += values[first:last, column]
+    held = [name for name, total in totals.items() if np.any(np.abs(total) > LIMIT_TOLERANCE)]
+    known = [name for name in SLEEVE_ORDER if name in held]
+    other = sorted(set(held) - set(known) - {"cash"})
+    last_one = ["cash"] if "cash" in held else []
+    return pd.DataFrame({name: totals[name] for name in [*known, *other, *last_one]}, sessions)
+
+
+def return_years(returns: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """By calendar year: compounded net, gross, benchmark and cash, and the worst net drawdown."""
+    series = returns.reindex(columns=["net", "gross", "benchmark", "cash"])
+    years = pd.DatetimeIndex(returns.index).year
+    wealth = (1.0 + series).groupby(years).prod(min_count=1) - 1.0
+    whole = series.notna().groupby(years).all()
+    deepest = drawdown(returns["net"]).groupby(years).min()
+    return tuple(
+        (
+            _year(returns.index, years, year),
+            (
+                *(percent(v) if ok else "" for v, ok in zip(row, whole.loc[year], strict=True)),
+                percent(deepest[year]),
+            ),
+        )
+        for year, row in zip(wealth.index, wealth.to_numpy(), strict=True)
+    )
+
+
+def sleeve_years(by_sleeve: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Average sleeve weights by calendar year."""
+    years = pd.DatetimeIndex(by_sleeve.index).year
+    average = by_sleeve.groupby(years).mean()
+    return tuple(
+        (_year(by_sleeve.index, years, year), tuple(percent(value) for value in row))
+        for year, row in zip(average.index, average.to_numpy(), strict=True)
+    )
+
+
+def _year(sessions: pd.Index, years: pd.Index, year: int) -> str:
+    """Year, with its first or last day where the run covers only a part of it."""
+    inside = sessions[years == year]
+    if year == years[0] and inside[0].dayofyear > 7:
+        return f"{year}, from {inside[0]:%d %b}"
+    if year == years[-1] and inside[-1].dayofyear < 358:
+        return f"{year}, to {inside[-1]:%d %b}"
+    return str(year)
+
+
+def asset_rows(
+    weights: pd.DataFrame, sleeves: Mapping[str, Any], holes: Mapping[str, int]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """By asset: sleeves, sessions held, first and last of them, average, largest, missing."""
+    rows = []
+    for asset in weights.columns:
+        own = weights[asset].astype(float).fillna(0.0)
+        held = own[own.abs() > LIMIT_TOLERANCE]
+        names = dict.fromkeys(words(sleeve) for _, sleeve in sleeves.get(asset) or [])
+        rows.append(
+            (
+                str(asset),
+                (
+                    ", then ".join(names) or words(NO_SLEEVE),
+                    count(len(held)),
+                    day(held.index[0]) if len(held) else "never",
+                    day(held.index[-1]) if len(held) else "never",
+                    percent(float(own.mean())),
+                    percent(float(own.max())),
+                    count(holes.get(asset, 0)),
+                ),
+            )
+        )
+    return tuple(rows)
+
+
+ENDINGS = {
+    "coverage_ended": "Coverage ended: the data stop here, so the holding was sold at the last "
+    "price. This is neither a delisting nor a loss.",
+    "delisting": "Delisted; holders received the value shown.",
+    "bankruptcy": "Bankruptcy; holders received the value shown.",
+    "merger": "Merged; holders received the value shown.",
+    "exchange": "Exchanged for another security of the value shown.",
+}
+
+
+def ending_text(kind: Any) -> str:
+    """What an ending means for a holder."""
+    return ENDINGS.get(str(kind), words(kind))
+
+
+def kinds(notices: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
+    """Notices by kind, the most frequent first."""
+    found = Counter(words(notice.get("kind", "notice")) for notice in notices)
+    return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The first rows of a long list, and how many are left out."""
+
+    rows: tuple[Any, ...]
+    left_out: int
+
+
+def listing(rows: Sequence[Any] | None) -> Listing:
+    """As many rows as a page can show."""
+    given = tuple(rows or ())
+    return Listing(given[:_LARGEST_LISTING], max(0, len(given) - _LARGEST_LISTING))

@@ -25,6 +25,7 @@ from toolkit.backtest.engine import Progress
 from toolkit.backtest.result import BacktestResult, Origin
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import ClockName
+from toolkit.data.source import DataSource
 from toolkit.errors import ConfigError, suggestion
 from toolkit.optimize import limits, objectives
 from toolkit.optimize.costs import ProportionalCost
@@ -148,7 +149,8 @@ class Experiment:
             from toolkit.data.sample import SampleMarket
 
             market = SampleMarket(seed=settings.seed)
-            universe, source = market.universe(), market
+            universe = market.universe()
+            source: DataSource = market
         else:
             from toolkit.data.files import open_folder
 

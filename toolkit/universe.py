@@ -151,6 +151,9 @@ class Asset:
     def until(self, day: date) -> Asset:
         """The asset as it was known on a day: later sleeves, events and halts are absent."""
         closing = self.closing if self.closing and self.closing.known_from <= day else None
+        if closing is not None and closing.settlement > day:
+            # That the asset ends is known by now; what its holders will receive is not.
+            closing = replace(closing, value=None)
         halts = tuple(
             replace(halt, last=halt.last if halt.last and halt.last <= day else None)
             for halt in self.halts

@@ -248,12 +248,12 @@ class BacktestResult:
         record = self.record()
         return record.save(runs, render(record) if page else None)
 
-    def to_html(self, path: Path) -> Path:
+    def to_html(self, path: Path | str) -> Path:
         """Write the report page to a file."""
         from toolkit.report.page import render
 
-        path.write_text(render(self.record()), encoding="utf-8")
-        return path
+        Path(path).write_text(render(self.record()), encoding="utf-8")
+        return Path(path)
 
     def _repr_html_(self) -> str:
         from toolkit.report.page import key_figures

@@ -59,19 +59,18 @@ def chain(
     there = ~np.isnan(prices)
     level = np.full(len(days), np.nan)
     switches: list[Switch] = []
-    source = int(np.argmax(there[0]))
-    level[0], last = prices[0, source], 0
+    source, last, scale = int(np.argmax(there[0])), 0, 1.0
+    level[0] = prices[0, source]
     for row in range(1, len(days)):
         linked = there[row] & there[last]
         if linked.any():
-            new, base, how = int(np.argmax(linked)), 0.0, "joined on its own return"
-            base = prices[last, new]
+            new, how = int(np.argmax(linked)), "joined on its own return"
+            scale = scale if new == source else level[last] / prices[last, new]
         elif _halted(days[last] + _DAY, days[row] - _DAY, halts):
-            new, base = int(np.argmax(there[row])), prices[last, source]
-            how = "joined on its level after the declared halt"
+            new, how = int(np.argmax(there[row])), "joined on its level after the declared halt"
         else:
             continue
-        level[row] = level[last] * (prices[row, new] / base)
+        level[row] = scale * prices[row, new]
         if new != source:
             switches.append(Switch(days[row], names[source], names[new], how))
         source, last = new, row
@@ -86,7 +85,7 @@ def chain(
 
 
 def _halted(first: pd.Timestamp, last: pd.Timestamp, halts: Sequence[Halt]) -> bool:
-    return any(
+    return first <= last and any(
         halt.first <= first.date() and (halt.last is None or last.date() <= halt.last)
         for halt in halts
     )

@@ -157,7 +157,9 @@ class FilesSource:
     def _closes(self, series: Mapping[str, pd.Series]) -> Field:
         frame = pd.DataFrame(dict(series)).sort_index()
         moments = pd.DatetimeIndex(frame.index + pd.Timedelta(days=1)).tz_localize("UTC")
-        used = [block for block in self.mapping.prices if not series.keys().isdisjoint(block.columns)]
+        used = [
+            block for block in self.mapping.prices if not series.keys().isdisjoint(block.columns)
+        ]
         source = "; ".join(dict.fromkeys(self._provenance(block) for block in used))
         return Field(frame, moments, "USD", source)
 

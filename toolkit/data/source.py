@@ -19,7 +19,10 @@ class DataSource(Protocol):
     prices, and ``simulated`` whether the numbers are invented.
     """
 
-    simulated: bool
+    @property
+    def simulated(self) -> bool:
+        """Whether the numbers are invented."""
+        ...
 
     def fields(self, universe: Universe, start: date, end: date) -> Mapping[str, Field]:
         """Quantities by name for the days from start to end."""

@@ -36,15 +36,15 @@ class Roster:
             raise ConfigError(f"The program was given {found}; give each asset once.")
         self.given = pd.Index(given)
         self.index = pd.Index(sorted(given))
-        self.order = self.given.get_indexer(self.index)
-        self.place = self.index.get_indexer(self.given)
+        self._position = {name: place for place, name in enumerate(sorted(given))}
+        self.place = np.array([self._position[name] for name in given], dtype=np.intp)
         known = [asset for asset in assets if isinstance(asset, Asset)]
         if known and len(known) < len(given):
             raise ConfigError("Give a program either assets or plain ids, not both.")
         cash = [asset.id for asset in known if asset.is_cash]
         if len(cash) > 1:
             raise ConfigError(f"{' and '.join(cash)} are both cash; keep one.")
-        self.cash = int(self.index.get_loc(cash[0])) if cash else None
+        self.cash = self._position[cash[0]] if cash else None
         self.risky = np.arange(len(given)) != (-1 if self.cash is None else self.cash)
         days = sorted({membership.since for asset in known for membership in asset.memberships})
         self._changes = np.array(days, dtype="datetime64[ns]")
@@ -55,13 +55,42 @@ class Roster:
     def __len__(self) -> int:
         return len(self.index)
 
-    def positions(self, names: Iterable[str]) -> NDArray[np.intp]:
-        """Positions of assets by name."""
-        names = list(names)
-        found = self.index.get_indexer(pd.Index(names))
-        if (found < 0).any():
-            self._unknown(names[int(np.argmax(found < 0))], "The program")
-        return found
+    def positions(self, names: Iterable[str], where: str = "The program") -> NDArray[np.intp]:
+        """Positions of assets by name, each named once.
+
+        Raises
+        ------
+        UnknownAssetError, DataError
+            A name is unknown or repeated; `where` says whose names they are.
+        """
+        if names is self.given or (isinstance(names, pd.Index) and names.equals(self.given)):
+            return self.place
+        wanted = list(names)
+        unknown = [str(name) for name in wanted if name not in self._position]
+        if unknown:
+            raise UnknownAssetError(
+                f"{where} names {unknown[0]!r}, which the program was not compiled for. "
+                f"{suggestion(unknown[0], self._position)}"
+            )
+        if len(set(wanted)) < len(wanted):
+            twice = next(name for name in wanted if wanted.count(name) > 1)
+            raise DataError(f"{where} names {twice} more than once; name each asset once.")
+        return np.array([self._position[name] for name in wanted], dtype=np.intp)
+
+    def cash_position(self) -> int:
+        """Position of the cash asset.
+
+        Raises
+        ------
+        ConfigError
+            There is none.
+        """
+        if self.cash is None:
+            raise ConfigError(
+                "A limit speaks of cash, and the program has no cash asset. Compile the optimizer "
+                "for assets of a universe that has one."
+            )
+        return self.cash
 
     def members(self, sleeves: Sequence[Sleeve], sessions: Any) -> Flags:
         """Whether each asset is in one of the sleeves, by session: (assets,) or (rows, assets)."""
@@ -75,41 +104,23 @@ class Roster:
         members: Flags = wanted[self._sleeves[np.maximum(row, 0)]]
         return members
 
-    def floats(self, values: pd.Series, what: str, where: str) -> Floats:
-        """Values by position, 0 for an absent asset; unknown, repeated, not finite: an error."""
+    def floats(self, values: pd.Series, where: str) -> Floats:
+        """Values by position, 0 for an absent asset."""
         row = np.zeros(len(self))
-        row[self._match(values.index, what, where)] = values.to_numpy(dtype=float)
+        row[self.positions(values.index, where)] = values.to_numpy(dtype=float)
         if not np.isfinite(row).all():
             name = self.index[int(np.argmin(np.isfinite(row)))]
-            raise DataError(f"{what} of {name} on {where} is {values[name]}; give a finite number.")
+            raise DataError(f"{where}: {name} is {values[name]}; give a finite number.")
         return row
 
-    def flags(self, values: pd.Series | None, what: str, where: str) -> Flags:
-        """True or False by position; True for an absent asset."""
+    def flags(self, values: pd.Series | None, where: str) -> Flags:
+        """True or False by position, True for an absent asset."""
         row = np.ones(len(self), dtype=bool)
         if values is not None:
             if values.dtype != bool:
-                raise DataError(f"{what} on {where} holds {values.dtype}; give True or False.")
-            row[self._match(values.index, what, where)] = values.to_numpy()
+                raise DataError(f"{where} holds {values.dtype}; give True or False.")
+            row[self.positions(values.index, where)] = values.to_numpy()
         return row
-
-    def match(self, names: pd.Index, what: str, where: str) -> NDArray[np.intp]:
-        """Positions of the labels of an input."""
-        return self._match(names, what, where)
-
-    def _match(self, names: pd.Index, what: str, where: str) -> NDArray[np.intp]:
-        found = self.index.get_indexer(names)
-        if (found < 0).any():
-            self._unknown(str(names[int(np.argmax(found < 0))]), f"{what} on {where}")
-        if len(set(found.tolist())) < len(found):
-            raise DataError(f"{what} on {where} names an asset more than once; name each once.")
-        return found
-
-    def _unknown(self, name: str, where: str) -> None:
-        raise UnknownAssetError(
-            f"{where} names {name!r}, which the program was not compiled for. "
-            f"{suggestion(name, map(str, self.index))}"
-        )
 
     def series(self, row: Floats) -> pd.Series:
         """A row by position as a Series in the order the assets were given."""

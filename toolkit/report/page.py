@@ -106,9 +106,11 @@ def _details(record: RunRecord) -> dict[str, Any]:
     manifest = record.manifest
     audit = manifest.get("audit") or {}
     notices = manifest.get("notices") or ()
+    actions = tables.listing(manifest.get("corporate_actions"))
+    fields = tables.listing(_mapping(record, "data").get("fields"))
     return {
         "series": tables.compared(record.metrics),
-        "metric_rows": tables.metric_rows(record.metrics),
+        "metric_lines": tables.metric_rows(record.metrics),
         "limits": tables.limit_rows(record.limits),
         "fees": float(record.returns["fees"].sum()),
         "slippage": float(record.returns["slippage"].sum()),
@@ -116,8 +118,12 @@ def _details(record: RunRecord) -> dict[str, Any]:
         "notice_kinds": tables.kinds(notices),
         "notices": tables.listing(notices),
         "findings": tables.listing(audit.get("findings")),
-        "actions": tables.listing(manifest.get("corporate_actions")),
-        "fields": tables.listing(_mapping(record, "data").get("fields")),
+        "actions": actions,
+        "action_lines": tables.lines(actions.rows, ("asset", "day", "action", "terms")),
+        "fields": fields,
+        "field_lines": tables.lines(
+            fields.rows, ("name", "unit", "source", "first", "last", "rows")
+        ),
         "run_hash": _run_hash(record.name),
         "config": record.config[:_LONGEST_CONFIG],
         "config_left_out": max(0, len(record.config) - _LONGEST_CONFIG),

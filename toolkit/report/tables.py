@@ -27,6 +27,10 @@ NO_SLEEVE = "without sleeve"
 _LARGEST_LISTING = 100
 
 
+NamedRow = tuple[str, tuple[str, ...]]
+"""A row's name and its cells; an empty cell is one that does not apply."""
+
+
 @dataclass(frozen=True)
 class Measure:
     """A figure of the metrics: its key, its name on the page, and its text."""
@@ -100,12 +104,12 @@ def tiles(metrics: Mapping[str, Any]) -> tuple[Tile, ...]:
     )
 
 
-def metric_rows(metrics: Mapping[str, Any]) -> tuple[tuple[Measure, tuple[str, ...]], ...]:
+def metric_rows(metrics: Mapping[str, Any]) -> tuple[NamedRow, ...]:
     """All figures by series; an empty text where a figure does not apply to a series."""
     series = compared(metrics)
     return tuple(
         (
-            measure,
+            f"{measure.name}, {measure.basis}",
             tuple(
                 measure.text(figures[measure.key]) if measure.key in figures else ""
                 for _, _, figures in series
@@ -201,7 +205,7 @@ def sleeve_weights(weights: pd.DataFrame, sleeves: Mapping[str, Any]) -> pd.Data
     return pd.DataFrame({name: totals[name] for name in [*known, *other, *last_one]}, sessions)
 
 
-def return_years(returns: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def return_years(returns: pd.DataFrame) -> tuple[NamedRow, ...]:
     """By calendar year: compounded net, gross, benchmark and cash, and the worst net drawdown."""
     series = returns.reindex(columns=["net", "gross", "benchmark", "cash"])
     years = pd.DatetimeIndex(returns.index).year
@@ -220,7 +224,7 @@ def return_years(returns: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ..
     )
 
 
-def sleeve_years(by_sleeve: pd.DataFrame) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def sleeve_years(by_sleeve: pd.DataFrame) -> tuple[NamedRow, ...]:
     """Average sleeve weights by calendar year."""
     years = pd.DatetimeIndex(by_sleeve.index).year
     average = by_sleeve.groupby(years).mean()
@@ -242,7 +246,7 @@ def _year(sessions: pd.Index, years: pd.Index, year: int) -> str:
 
 def asset_rows(
     weights: pd.DataFrame, sleeves: Mapping[str, Any], holes: Mapping[str, int]
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
+) -> tuple[NamedRow, ...]:
     """By asset: sleeves, sessions held, first and last of them, average, largest, missing."""
     rows = []
     for asset in weights.columns:
@@ -299,3 +303,15 @@ def listing(rows: Sequence[Any] | None) -> Listing:
     """As many rows as a page can show."""
     given = tuple(rows or ())
     return Listing(given[:_LARGEST_LISTING], max(0, len(given) - _LARGEST_LISTING))
+
+
+def lines(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> tuple[NamedRow, ...]:
+    """Rows of mappings as text, the first key naming the row."""
+    texts = (
+        tuple(
+            count(value) if isinstance(value, int) else "" if value is None else str(value)
+            for value in (row.get(key) for key in keys)
+        )
+        for row in rows
+    )
+    return tuple((text[0], text[1:]) for text in texts)

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from toolkit.clock import ClockName, decision_times, periods_per_year
 from toolkit.errors import DataError, UnknownFieldError, suggestion
@@ -194,17 +195,23 @@ class Panel:
                 tradable[self._position(halt.first) : last + 1, column] = False
         return pd.DataFrame(tradable, index=self.sessions, columns=list(self.universe.ids))
 
-    def eligible(self) -> pd.DataFrame:
-        """Whether each asset may be bought: usable, priced once, no known end. Bool frame."""
+    @cached_property
+    def _eligible(self) -> NDArray[np.bool_]:
         eligible = self._prices.notna().to_numpy(copy=True)
         for column, asset in enumerate(self.universe):
             if asset.closing:
                 eligible[self._position(asset.closing.known_from) :, column] = False
+        return eligible
+
+    def eligible(self) -> pd.DataFrame:
+        """Whether each asset may be bought: usable, priced once, no known end. Bool frame."""
+        eligible = self._eligible.copy()
         return pd.DataFrame(eligible, index=self.sessions, columns=list(self.universe.ids))
 
     def members(self, sleeves: Sequence[Sleeve]) -> pd.DataFrame:
         """Eligible assets of the sleeves by date: bool, sessions x assets."""
-        return self.universe.members(sleeves, self.sessions) & self.eligible()
+        members = self.universe.members(sleeves, self.sessions).to_numpy() & self._eligible
+        return pd.DataFrame(members, index=self.sessions, columns=list(self.universe.ids))
 
     def returns(self) -> pd.DataFrame:
         """Simple returns from session to session, NaN before the second price: sessions x assets.

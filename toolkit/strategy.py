@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from toolkit.errors import ConfigError, suggestion
@@ -51,12 +52,13 @@ class Strategy(ABC):
 
 def share_equally(chosen: pd.DataFrame) -> pd.DataFrame:
     """Equal weights over the chosen assets of each session; a session that chose none is all 0."""
-    count = chosen.sum(axis=1)
-    return chosen.astype(float).div(count.where(count > 0), axis=0).fillna(0.0)
+    return share_in_proportion(chosen.astype(float))
 
 
 def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
     """Weights in proportion to positive scores; a session without any is all 0."""
-    positive = scores.clip(lower=0.0).fillna(0.0)
-    total = positive.sum(axis=1)
-    return positive.div(total.where(total > 0.0), axis=0).fillna(0.0)
+    values = scores.to_numpy(dtype=float)
+    positive = np.where(values > 0.0, values, 0.0)
+    total = positive.sum(axis=1, keepdims=True)
+    shares = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0.0)
+    return pd.DataFrame(shares, index=scores.index, columns=scores.columns)

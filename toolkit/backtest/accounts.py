@@ -66,7 +66,7 @@ def replay_input(panel: Panel, rates: CostRates, first: int, initial_cash: float
             cost[asset.id] = 0.0
         elif closing is not None and closing.kind != "coverage_ended":
             # Holders receive the value; nobody charges them for it.
-            paid = (cost.index >= pd.Timestamp(closing.settlement)).to_numpy()
+            paid = cost.index >= pd.Timestamp(closing.settlement)
             cost.loc[paid, asset.id] = 0.0
     free = cost.to_numpy()
     return ReplayInput(

@@ -150,7 +150,7 @@ def outputs(
         except InsufficientHistoryError:
             # Cut before the run's first fill: there is no sized decision to compare yet.
             return frames
-        sized = {made.decision.session: made.allocation.weights for made in decisions}
+        sized = {made.decision.session: made.weights for made in decisions}
         frames["sized weights"] = pd.DataFrame(sized).T
     return frames
 

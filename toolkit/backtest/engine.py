@@ -30,7 +30,15 @@ class SizedDecision:
 
     row: int
     decision: Decision
-    allocation: Allocation
+    allocation: Allocation | None
+
+    @property
+    def weights(self) -> pd.Series:
+        """What was ordered: the sized weights, or the target where nothing sizes it."""
+        ordered = self.decision.target if self.allocation is None else self.allocation.weights
+        if ordered is None:
+            raise ConfigError(f"The decision of {self.decision.session.date()} has no target.")
+        return ordered
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class TimeLoop:
         for count, row in enumerate(rows):
             ledger.advance(int(row) - first + 1)
             sized = desk.size(int(row), dense.iloc[row], decisions[-1] if decisions else None)
-            ledger.place(int(row) - first + self.fill_delay, sized.allocation.weights.to_numpy())
+            ledger.place(int(row) - first + self.fill_delay, sized.weights.to_numpy())
             decisions.append(sized)
             if progress is not None:
                 progress(count + 1, len(rows))
@@ -115,9 +123,8 @@ class Desk:
             covariance=None if estimate is None else estimate.matrix,
             proceeds=0.0 if previous is None else self._proceeds(previous.row, row),
         )
-        if self.program is None:
-            return SizedDecision(row, decision, _as_ordered(target))
-        return SizedDecision(row, decision, self.program.solve(decision))
+        allocation = None if self.program is None else self.program.solve(decision)
+        return SizedDecision(row, decision, allocation)
 
     def _proceeds(self, since: int, row: int) -> float:
         """Fraction of equity that closings paid out after a row: no choice, so no turnover."""
@@ -149,7 +156,3 @@ def dense_targets(
     if cash is not None:
         dense[cash] += (1.0 - dense.sum(axis=1)).clip(lower=0.0)
     return dense
-
-
-def _as_ordered(target: pd.Series) -> Allocation:
-    return Allocation(weights=target, binding=(), relaxed={}, status="not sized", certificate={})

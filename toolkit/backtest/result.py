@@ -145,7 +145,7 @@ class BacktestResult:
         sessions = [decision.decision.session for decision in made]
         assets = list(self.panel.universe.ids)
         wanted = np.array([self.account.dense.iloc[decision.row].to_numpy() for decision in made])
-        sized = np.array([d.allocation.weights.reindex(assets).to_numpy() for d in made])
+        sized = np.array([d.weights.reindex(assets).to_numpy() for d in made])
         return pd.DataFrame(
             {
                 "session": np.repeat(np.array(sessions, dtype="datetime64[ns]"), len(assets)),
@@ -351,18 +351,16 @@ class BacktestResult:
     def _notices(self) -> tuple[Notice, ...]:
         simulation = self.account.simulation
         found = []
-        if simulation.overdraft > 0.0:
+        if simulation.overdraft > 1e-9:
             text = (
                 f"Cash was overdrawn by up to {simulation.overdraft:.2%} of equity for a session, "
                 f"where a sale after New York's close brought less than was spent before it."
             )
             found.append(Notice("overdraft", str(self.panel.universe.cash), "", text))
+        book = simulation.book
+        open_orders = book.pending & ((book.order > 0.0) | (book.units > 0.0))
         waiting = [
-            name
-            for name, open_order in zip(
-                simulation.market.assets, simulation.book.pending, strict=True
-            )
-            if open_order
+            a for a, is_open in zip(simulation.market.assets, open_orders, strict=True) if is_open
         ]
         if waiting:
             last = f"{simulation.market.sessions[-1]:%Y-%m-%d}"

@@ -58,15 +58,15 @@ def assemble(
         If an asset has no price, a late first price or a long hole, cash has any hole, or a price
         becomes public after the decision of its own session.
     """
-    if not sources:
-        raise DataError("No source of data was given.")
+    if not sources or len(universe) == 0:
+        raise DataError("A panel needs at least one source of data and one asset.")
     newest = sources[0].last_session()
     end = newest if end is None else end
     if end > newest:
         raise DataError(f"The run ends on {end}, the main prices on {newest}; end it by then.")
     if start is not None and start > end:
         raise DataError(f"The run starts on {start} and ends on {end}; give a start before it.")
-    universe = universe.until(end)
+    universe = _alive(universe, end)
     found = [source.fields(universe, _EARLIEST, end) for source in sources]
     prices = _prices(found, universe, end)
     first = _first_day(prices, universe) if start is None else _warm(start, warmup_days)
@@ -85,6 +85,22 @@ def assemble(
         simulated=any(source.simulated for source in sources),
         notices=(*_told(sources, universe, sessions), *notices),
     )
+
+
+def _alive(universe: Universe, end: date) -> Universe:
+    """The universe as it was at the end of the run, which needs its cash."""
+    alive = universe.until(end)
+    if len(alive) == 0 or (universe.cash and not alive.cash):
+        needed = universe[universe.cash] if universe.cash else min(universe, key=_usable_from)
+        raise DataError(
+            f"The run ends on {end}; {needed.id} can be held from {needed.usable_from} on. End the "
+            "run later, or correct usable_from in universe.toml."
+        )
+    return alive
+
+
+def _usable_from(asset: Asset) -> date:
+    return asset.usable_from
 
 
 def _warm(start: date, warmup_days: int) -> date:

@@ -59,6 +59,8 @@ def chain(
     there = ~np.isnan(prices)
     level = np.full(len(days), np.nan)
     switches: list[Switch] = []
+    if len(days) == 0:
+        return pd.Series(level, index=days), switches
     source, last, scale = int(np.argmax(there[0])), 0, 1.0
     level[0] = prices[0, source]
     for row in range(1, len(days)):

@@ -132,14 +132,26 @@ class FilesSource:
         _check_closing_time(asset, block, where)
         days, prices, sources = _rows(self.mapping.tables[block.table], column, raw)
         check_days(days, where)
-        inside = _inside(days, block.first, block.last) & (days <= end)
-        days, prices = days[inside], prices[inside]
+        kept = _inside(days, block.first, block.last)
+        if sources is not None:
+            _check_order(block.sources, sources, where)
+            kept &= sources.isin(block.sources)
+        if np.isnan(prices[kept]).all():
+            raise DataError(
+                f"{where}: no price at all"
+                + (f" between {block.first} and {block.last}" if block.first or block.last else "")
+                + (f" from {', '.join(block.sources)}" if block.sources else "")
+                + f". Correct {MAPPING_FILE}."
+            )
+        # An asset that has no price yet keeps its empty column: it is not there yet, not unmapped.
+        kept &= days <= end
+        days, prices = days[kept], prices[kept]
         if sources is None:
             check_increasing(days, where)
             check_prices(prices, days, where)
-            whole = pd.Series(prices, index=days).dropna()
+            whole = pd.Series(prices, index=days)
         else:
-            quotes = _by_source(days, prices, sources[inside], block.sources, where)
+            quotes = _by_source(days, prices, sources[kept], block.sources, where)
             whole, switches = chain(quotes, asset.halts, where)
             self._notices.extend(
                 Notice(
@@ -152,7 +164,7 @@ class FilesSource:
                 for switch in switches
                 if switch.day >= start
             )
-        return whole[whole.index >= start]
+        return whole[whole.index >= start].dropna()
 
     def _closes(self, series: Mapping[str, pd.Series]) -> Field:
         frame = pd.DataFrame(dict(series)).sort_index()
@@ -185,6 +197,13 @@ def _rows(
     return raw.times[mine], raw.numbers[table.value][mine], sources
 
 
+def _check_order(order: tuple[str, ...], sources: pd.Categorical, where: str) -> None:
+    known = [str(name) for name in sources.categories]
+    for name in order:
+        if name not in known:
+            raise DataError(f"{where}: no source {name!r} in the file. {suggestion(name, known)}")
+
+
 def _by_source(
     days: pd.DatetimeIndex,
     prices: Numbers,
@@ -193,22 +212,14 @@ def _by_source(
     where: str,
 ) -> pd.DataFrame:
     """Days x sources in the stated order, the sources that have rows for the asset."""
-    known = set(map(str, sources.categories))
     columns = {}
     for name in order:
-        if name not in known:
-            raise DataError(f"{where}: no source {name!r}. {suggestion(name, known)}")
         mine = np.asarray(sources == name)
         if mine.any():
             check_increasing(days[mine], f"{where}, source {name!r}")
             check_prices(prices[mine], days[mine], f"{where}, source {name!r}")
             columns[name] = pd.Series(prices[mine], index=days[mine])
-    if not columns:
-        raise DataError(
-            f"{where}: none of the sources {', '.join(order)} has a row; it has rows from "
-            f"{', '.join(sorted(set(map(str, sources))))}."
-        )
-    return pd.DataFrame(columns).sort_index().dropna(how="all")
+    return pd.DataFrame(columns, index=days.unique().sort_values()).dropna(how="all")
 
 
 def _check_closing_time(asset: Asset, block: Prices, where: str) -> None:

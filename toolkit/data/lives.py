@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,10 @@ class Life:
     origin: str
 
     def checked(self) -> tuple[Asset | None, tuple[Notice, ...]]:
-        """The asset with the life its prices really have, None if that is over; and notices.
+        """The asset with the life its prices really have, and notices.
+
+        None in place of the asset if its life is over before the first session, or begins after
+        the last.
 
         Raises
         ------
@@ -59,6 +63,8 @@ class Life:
             If there is no price, one on a day without session, a late first price or a long hole.
         """
         self._check_days()
+        if self.rows.empty and self.asset.usable_from == _UNSTATED:
+            return None, ()
         asset = self._listed()
         if asset.closing and pd.Timestamp(asset.closing.last_session) < self.sessions[0]:
             return None, ()
@@ -104,7 +110,7 @@ class Life:
 
     def _listed(self) -> Asset:
         """The asset, usable from its first price where no day is stated."""
-        if self.asset.usable_from != _UNSTATED or self.rows.empty:
+        if self.asset.usable_from != _UNSTATED:
             return self.asset
         return replace(self.asset, usable_from=self.rows.index[0].date())
 
@@ -121,8 +127,8 @@ class Life:
             expected[self._position(halt.first) : stop] = False
         return np.flatnonzero(expected)
 
-    def _position(self, day: date, side: str = "left") -> int:
-        return int(self.sessions.searchsorted(pd.Timestamp(day), side=side))  # type: ignore[arg-type]
+    def _position(self, day: date, side: Literal["left", "right"] = "left") -> int:
+        return int(self.sessions.searchsorted(pd.Timestamp(day), side=side))
 
     def _unpriced(self, asset: Asset) -> tuple[Asset | None, tuple[Notice, ...]]:
         before = self.rows.index[self.rows.index < self.sessions[0]]

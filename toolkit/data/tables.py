@@ -24,14 +24,14 @@ from toolkit.data.checks import (
     Numbers,
     check_bounds,
 )
-from toolkit.errors import ConfigError, DataError, suggestion
+from toolkit.errors import ConfigError, DataError, SourceUnavailableError, suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _ISO = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(?P<zone>Z|[+-]\d\d:?\d\d)?)?", re.ASCII
 )
 _UNPACKED_ALWAYS = 2**20
 """Bytes that may be unpacked whatever the ratio: a short constant file packs very well."""
@@ -149,7 +149,10 @@ def _unpacked(path: Path) -> bytes:
     packed = path.stat().st_size
     if not path.name.endswith(".gz"):
         check_bounds(path.name, 0, 0, packed)
-        return path.read_bytes()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise SourceUnavailableError(f"{path.name}: {error.strerror}.") from None
     bound = min(MAX_BYTES, max(MAX_EXPANSION * packed, _UNPACKED_ALWAYS))
     try:
         with gzip.open(path) as stream:
@@ -207,7 +210,7 @@ def _numbers(column: pa.ChunkedArray, file: str, name: str) -> Numbers:
     ):
         raise DataError(f"{file}, column {name!r} holds {kind}; numbers are expected.")
     # Copied: Arrow hands out read-only memory.
-    return np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+    return np.array(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
 def _texts(column: pa.ChunkedArray, file: str, name: str) -> pd.Categorical:
@@ -240,9 +243,16 @@ def _times(column: pa.ChunkedArray, where: str) -> pd.DatetimeIndex:
 
 def _parsed(texts: list[str], where: str) -> pd.DatetimeIndex:
     expected = "expected ISO days such as 2021-07-03, or UTC times such as 2021-07-03T12:00:00Z"
+    zones = set()
     for text in texts:
-        if not _ISO.fullmatch(text):
+        written = _ISO.fullmatch(text)
+        if not written:
             raise DataError(f"{where}: found {text[:40]!r}; {expected}.")
+        zones.add((written["zone"] or "none").replace("+00:00", "Z"))
+    if len(zones) > 1:
+        raise DataError(
+            f"{where}: rows of several time zones, {', '.join(sorted(zones))}; {expected}."
+        )
     try:
         return pd.DatetimeIndex(pd.to_datetime(texts, format="ISO8601"))
     except ValueError as error:

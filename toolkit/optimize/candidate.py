@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.errors import DataError
-from toolkit.optimize.facts import Facts, Risk
+from toolkit.optimize.facts import Facts
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Sleeve
 
@@ -113,22 +112,12 @@ class MeasuredCandidate(Candidate):
 
     def volatility(self) -> Any:
         """Annual volatility, by row."""
-        risk = self._risk()
+        risk = self.facts.known_risk()
         return np.sqrt(risk.variance) * np.linalg.norm(self.weights @ risk.factor.T, axis=-1)
 
     def tracking_variance(self, ridge: float) -> Any:
         """Variance of the deviation from the target plus the ridge, by row."""
-        risk = self._risk()
-        deviation = self.weights - self._target()
+        risk = self.facts.known_risk()
+        deviation = self.weights - self.facts.known_target()
         spread = deviation @ risk.factor.T
         return risk.variance * ((spread**2).sum(axis=-1) + ridge * (deviation**2).sum(axis=-1))
-
-    def _risk(self) -> Risk:
-        if self.facts.risk is None:
-            raise DataError(f"The decision on {self.facts.session.date()} needs a covariance.")
-        return self.facts.risk
-
-    def _target(self) -> Floats:
-        if self.facts.target is None:
-            raise DataError(f"The decision on {self.facts.session.date()} needs a target.")
-        return self.facts.target

@@ -68,6 +68,18 @@ class Facts:
     upper: Floats
     risk: Risk | None
 
+    def known_target(self) -> Floats:
+        """The target; without one the decision cannot be answered."""
+        if self.target is None:
+            raise DataError(f"The decision on {self.session.date()} needs a target.")
+        return self.target
+
+    def known_risk(self) -> Risk:
+        """The covariance; without one the decision cannot be answered."""
+        if self.risk is None:
+            raise DataError(f"The decision on {self.session.date()} needs a covariance.")
+        return self.risk
+
 
 def facts_of(decision: Decision, roster: Roster) -> Facts:
     """The arrays of a decision.
@@ -91,6 +103,14 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     if decision.target is not None:
         target = _weights(decision.target, roster, 1.0, f"The target {where}")
     return Facts(decision.session, target, current, held, proceeds, lower, upper, risk)
+
+
+def trial(roster: Roster) -> Facts:
+    """Made-up facts, for trying out whether limits can be evaluated for the assets."""
+    size = len(roster)
+    even, ones = np.full(size, 1.0 / size), np.ones(size)
+    risk = Risk(1.0, np.eye(size), np.ones(size, dtype=bool), 0.0)
+    return Facts(pd.Timestamp(2020, 1, 1), even, even, even, 0.0, 0.0 * ones, ones, risk)
 
 
 def _proceeds(decision: Decision, where: str) -> float:
@@ -118,11 +138,10 @@ def _weights(
 ) -> Floats:
     """Weights that are not negative and sum to the total, the rest in cash if there is any."""
     weights = roster.floats(values, where)
-    missing = total - weights.sum()
-    if roster.cash is not None and (missing > 0.0 or overdraft):
+    missing = total - float(weights.sum())
+    if roster.cash is not None and missing > 0.0:
         weights[roster.cash] += missing
-        missing = 0.0
-    if abs(missing) > ROUNDING * 10.0:
+    elif abs(missing) > ROUNDING:
         raise DataError(
             f"{where} sum to {total - missing:.9g}; expected {total:.9g}"
             + (" or less." if roster.cash is not None else ", since there is no cash asset.")

@@ -55,7 +55,7 @@ class Roster:
     def __len__(self) -> int:
         return len(self.index)
 
-    def positions(self, names: Iterable[str], where: str = "The program") -> NDArray[np.intp]:
+    def positions(self, names: Iterable[str], where: str = "A limit") -> NDArray[np.intp]:
         """Positions of assets by name, each named once.
 
         Raises
@@ -100,7 +100,9 @@ class Roster:
                 "the optimizer for assets of a universe, or limit named assets."
             )
         wanted = np.array([sleeve in sleeves for sleeve in Sleeve])
-        row = np.searchsorted(self._changes, np.asarray(sessions, "datetime64[ns]"), "right") - 1
+        if isinstance(sessions, pd.Timestamp):
+            sessions = sessions.to_datetime64()
+        row = np.searchsorted(self._changes, sessions, "right") - 1
         members: Flags = wanted[self._sleeves[np.maximum(row, 0)]]
         return members
 

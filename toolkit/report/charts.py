@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from toolkit.metrics import drawdown
-from toolkit.report.formats import day, percent, short_money, words
+from toolkit.report.formats import day, percent, plain, short_money, words
 
 Floats = NDArray[np.float64]
 
@@ -46,12 +45,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Point:
-    """A named point inside a pane: percent across, pixels down, side on which its text stands."""
+    """A text inside a pane: percent across, pixels down; `below` a dot that marks the place."""
 
     across: float
     down: float
     text: str
-    side: str = "start"
+    side: str = "middle"
+    below: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,25 @@ def path(across: Floats, down: Floats) -> str:
     keep = thinned(across, down)
     x = np.rint(across[keep] * WIDTH).astype(np.int64)
     y = np.rint(down[keep] * UNITS_PER_PIXEL).astype(np.int64)
-    steps = [f"{dx} {dy}" for dx, dy in zip(np.diff(x), np.diff(y), strict=True) if dx or dy]
+    moves = np.column_stack([np.diff(x), np.diff(y)]).tolist()
+    steps = [f"{right} {lower}" for right, lower in moves if right or lower]
     start = f"M{x[0]} {y[0]}"
     return f"{start}l{' '.join(steps)}".replace(" -", "-") if steps else f"{start}h0"
 
 
-def equity_chart(returns: pd.DataFrame, initial_cash: float, benchmark: str | None) -> Chart:
-    """Equity net, gross and of the benchmark on a log scale, with the drawdowns below."""
+def equity_chart(
+    returns: pd.DataFrame, start: pd.Timestamp, initial_cash: float, benchmark: str | None
+) -> Chart:
+    """Equity net, gross and of the benchmark on a log scale, with the drawdowns below.
+
+    Parameters
+    ----------
+    start
+        Session at which the initial cash is the equity; it has no return.
+    benchmark
+        Name of the benchmark, None for none.
+    """
+    returns = _from(start, returns, initial_cash)
     sessions = pd.DatetimeIndex(returns.index)
     across = _across(sessions)
     named = [("net", "Net of costs"), ("gross", "Gross"), ("benchmark", benchmark or "")]
@@ -112,7 +124,7 @@ def equity_chart(returns: pd.DataFrame, initial_cash: float, benchmark: str | No
         if name and key in returns.columns and returns[key].notna().any()
     }
     equity = _log_pane(across, {key: curve[:2] for key, curve in curves.items()}, height=300)
-    under = {key: curves[key][::2] for key in ("net", "benchmark") if key in curves}
+    under = {key: (curves[key][0], curves[key][2]) for key in curves if key != "gross"}
     depth = _drawdown_pane(across, sessions, under, top=344, height=130)
     net, deepest = curves["net"][1], curves["net"][2]
     trough = int(np.argmin(deepest))
@@ -137,6 +149,7 @@ def sleeve_chart(by_sleeve: pd.DataFrame) -> Chart:
     borders = np.cumsum(np.clip(shares, 0.0, None), axis=1)
     down = (1.0 - borders / np.maximum(borders[:, -1:], 1.0)) * height
     names = [words(name) for name in by_sleeve.columns]
+    # Each area reaches down to zero, so the highest border is drawn first and covered by the next.
     lines = tuple(
         Line(
             style=f"sleeve-{_sleeve_style(str(sleeve))}",
@@ -144,7 +157,7 @@ def sleeve_chart(by_sleeve: pd.DataFrame) -> Chart:
             last=percent(float(shares[-1, position])),
             path=f"{path(across, down[:, position])}V{height * UNITS_PER_PIXEL}H0Z",
         )
-        for position, sleeve in enumerate(by_sleeve.columns)
+        for position, sleeve in reversed(list(enumerate(by_sleeve.columns)))
     )
     average = ", ".join(
         f"{name} {percent(float(share))}"
@@ -207,10 +220,10 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def linear_ticks(low: float, high: float) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten between two values, about four."""
+    """Multiples of 1, 2, 2.5 or 5 times a power of ten between two values, about four."""
     rough = max(high - low, 1e-12) / 4.0
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(d * power for d in (1.0, 2.0, 5.0, 10.0) if d * power >= rough * 0.999)
+    step = next(d * power for d in (1.0, 2.0, 2.5, 5.0, 10.0) if d * power >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [n * step for n in range(first, last + 1)]
 
@@ -220,6 +233,14 @@ def _across(sessions: pd.DatetimeIndex) -> Floats:
     passed = (sessions - sessions[0]).to_numpy() / np.timedelta64(1, "D")
     fractions: Floats = passed / max(passed[-1], 1.0)
     return fractions
+
+
+def _from(start: pd.Timestamp, returns: pd.DataFrame, initial_cash: float) -> pd.DataFrame:
+    """Returns with a row for the start, where nothing was earned yet."""
+    if start >= returns.index[0]:
+        return returns
+    before = (returns.iloc[:1] * 0.0).assign(equity=initial_cash).set_axis([start])
+    return pd.concat([before, returns])
 
 
 def _equity(returns: pd.DataFrame, key: str, initial_cash: float) -> Floats:
@@ -262,12 +283,13 @@ def _log_pane(across: Floats, curves: dict[str, tuple[str, Floats]], height: int
 def _drawdown_pane(
     across: Floats,
     sessions: pd.DatetimeIndex,
-    curves: dict[str, tuple[Any, ...]],
+    curves: dict[str, tuple[str, Floats]],
     top: int,
     height: int,
 ) -> Pane:
-    deepest = min(float(np.nanmin(path_)) for _, path_ in curves.values())
-    bottom = min(deepest * 1.06, -0.01)
+    deepest = min(float(np.nanmin(depth)) for _, depth in curves.values())
+    # Room below the trough for its text, where no net line can be.
+    bottom = min(deepest * 1.18, -0.01)
     lines = []
     for key, (name, depth) in reversed(curves.items()):
         drawn = _from_start(across, depth / bottom * height)
@@ -276,19 +298,19 @@ def _drawdown_pane(
         lines.append(Line(key, name, percent(float(depth[-1])), drawn))
     net = curves["net"][1]
     trough = int(np.argmin(net))
-    right = across[trough] > 0.6
     point = Point(
         across=_places(100.0 * across[trough]),
         down=_places(net[trough] / bottom * height),
         text=f"{percent(float(net[trough]))} on {day(sessions[trough])}",
-        side="end" if right else "start",
+        side="start" if across[trough] < 0.25 else "end" if across[trough] > 0.75 else "middle",
+        below=True,
     )
     return Pane(
         name="Drawdown",
         top=top,
         height=height,
         values=tuple(
-            Mark(_places(value / bottom * height), percent(value, 0))
+            Mark(_places(value / bottom * height), f"{plain(100.0 * value)}%")
             for value in linear_ticks(bottom, 0.0)
         ),
         lines=tuple(lines),
@@ -307,7 +329,7 @@ def _area_names(across: Floats, down: Floats, names: list[str], height: int) -> 
     rows = np.minimum(np.searchsorted(across, grid), len(across) - 1)
     upper = down[rows]
     lower = np.column_stack([np.full(len(rows), float(height)), upper[:, :-1]])
-    window = 25
+    window = 17
     found = []
     for position, name in enumerate(names):
         ceiling = pd.Series(upper[:, position]).rolling(window, center=True).max()
@@ -316,7 +338,7 @@ def _area_names(across: Floats, down: Floats, names: list[str], height: int) -> 
         best = int(room.to_numpy().argmax())
         if room[best] >= 18.0:
             middle = (ground[best] + ceiling[best]) / 2.0
-            found.append(Point(_places(100.0 * grid[best]), _places(middle + 4.0), name, "middle"))
+            found.append(Point(_places(100.0 * grid[best]), _places(middle + 4.0), name))
     return tuple(found)
 
 

@@ -34,15 +34,16 @@ def count(value: float | None) -> str:
 
 
 def small(value: float | None) -> str:
-    """Number near zero, in powers of ten: ``2.2e-13``."""
+    """Number near zero, in powers of ten: 2.2 times ten to the -13."""
     if value is None or not defined(value):
         return UNDEFINED
-    return "0" if value == 0.0 else f"{value:.1e}"
+    mantissa, _, power = f"{value:.2g}".partition("e")
+    return f"{mantissa}e{int(power)}".replace("-", _MINUS) if power else mantissa
 
 
 def plain(value: float | None) -> str:
     """Number with as many digits as it needs, up to six."""
-    return f"{value:.6g}".replace("-", _MINUS) if defined(value) else UNDEFINED
+    return f"{value:,.6g}".replace("-", _MINUS) if defined(value) else UNDEFINED
 
 
 def short_money(value: float) -> str:

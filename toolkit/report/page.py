@@ -76,6 +76,7 @@ def _summary(record: RunRecord) -> dict[str, Any]:
             "title": str(manifest.get("title") or manifest["strategy"]),
         },
         "basis": record.metrics["basis"],
+        "benchmark": (record.metrics.get("benchmark") or {}).get("name"),
         "checks": outcome,
         "failures": failures(record, outcome),
         "sentence": sentence(outcome),
@@ -84,20 +85,21 @@ def _summary(record: RunRecord) -> dict[str, Any]:
 
 
 def _charts(record: RunRecord) -> dict[str, Any]:
-    benchmark = record.metrics.get("benchmark")
+    benchmark = (record.metrics.get("benchmark") or {}).get("name")
     by_sleeve = tables.sleeve_weights(record.weights, _mapping(record, "sleeves"))
     return {
         "equity": equity_chart(
             record.returns,
+            record.weights.index[0],
             float(record.manifest["initial_cash"]),
-            str(benchmark.get("name", "Benchmark")) if benchmark else None,
+            benchmark,
         ),
         "sleeves": sleeve_chart(by_sleeve),
         "sleeve_names": [formats.words(name) for name in by_sleeve.columns],
         "return_years": tables.return_years(record.returns),
         "sleeve_years": tables.sleeve_years(by_sleeve),
         "assets": tables.asset_rows(
-            record.weights, _mapping(record, "sleeves"), _mapping(record, "holes")
+            record.weights, _mapping(record, "sleeves"), record.manifest.get("holes")
         ),
     }
 

@@ -16,6 +16,8 @@ from toolkit.report.formats import count, day, percent, ratio, words
 LIMIT_TOLERANCE = 1e-6
 """A limit is broken, or relaxed, by more than this; the solver's own residuals are below it."""
 
+MOMENTS = ("at_decision", "after_fill", "drift")
+
 SLEEVE_ORDER = (
     "bitcoin",
     "legacy_miners",
@@ -57,6 +59,7 @@ KEY_MEASURES = (
     "cagr",
     "volatility",
     "sharpe",
+    "sortino",
     "max_drawdown",
     "expected_shortfall_95",
     "turnover",
@@ -88,16 +91,16 @@ def compared(metrics: Mapping[str, Any]) -> tuple[tuple[str, str, Mapping[str, A
 def tiles(metrics: Mapping[str, Any]) -> tuple[Tile, ...]:
     """The key figures."""
     measures = {measure.key: measure for measure in MEASURES}
-    others = [(key, name, figures) for key, name, figures in compared(metrics) if key != "cash"]
+    others = [(key, figures) for key, _, figures in compared(metrics)[1:] if key != "cash"]
     return tuple(
         Tile(
             measure.name,
             measure.text(metrics["net"].get(measure.key)),
             measure.basis,
             tuple(
-                ("gross" if key == "gross" else name, measure.text(figures[measure.key]))
-                for key, name, figures in others
-                if key != "net" and measure.key in figures
+                (key, measure.text(figures[measure.key]))
+                for key, figures in others
+                if measure.key in figures
             ),
         )
         for measure in (measures[key] for key in KEY_MEASURES)
@@ -152,20 +155,18 @@ class LimitRow:
 
 def limit_rows(limits: pd.DataFrame) -> tuple[LimitRow, ...]:
     """One row a limit, in the order in which they appear."""
+    excess = {moment: limit_excess(limits, moment) for moment in MOMENTS}
     rows = []
     for name, group in limits.groupby("limit", sort=False):
-        caps = sorted(set(group["cap"].astype(float)))
-        slack = group["slack"].astype(float)
+        caps = [percent(float(cap)) for cap in (group["cap"].min(), group["cap"].max())]
+        slack = group["slack"]
         times = int((slack > LIMIT_TOLERANCE).sum())
+        worst = {m: _worst(group[m], excess[m].loc[group.index]) for m in MOMENTS}
         rows.append(
             LimitRow(
                 name=str(name),
-                cap=percent(caps[0])
-                if len(caps) == 1
-                else f"{percent(caps[0])} to {percent(caps[-1])}",
-                at_decision=_worst(group, "at_decision"),
-                after_fill=_worst(group, "after_fill"),
-                drift=_worst(group, "drift"),
+                cap=" to ".join(dict.fromkeys(caps)),
+                **worst,
                 binding=f"{int(group['binding'].sum()):,} of {len(group):,}",
                 relaxed=f"{times:,}, at most by {percent(float(slack.max()), 2)}" if times else "0",
             )
@@ -173,13 +174,12 @@ def limit_rows(limits: pd.DataFrame) -> tuple[LimitRow, ...]:
     return tuple(rows)
 
 
-def _worst(group: pd.DataFrame, column: str) -> LimitValue:
-    excess = limit_excess(group, column)
+def _worst(values: pd.Series, excess: pd.Series) -> LimitValue:
     if excess.isna().all():
         return LimitValue("not measured", beyond=False)
-    worst = excess.idxmax()
+    worst = int(np.nanargmax(excess.to_numpy()))
     return LimitValue(
-        percent(float(group.loc[worst, column])), beyond=float(excess[worst]) > LIMIT_TOLERANCE
+        percent(float(values.iloc[worst])), beyond=float(excess.iloc[worst]) > LIMIT_TOLERANCE
     )
 
 
@@ -245,7 +245,7 @@ def _year(sessions: pd.Index, years: pd.Index, year: int) -> str:
 
 
 def asset_rows(
-    weights: pd.DataFrame, sleeves: Mapping[str, Any], holes: Mapping[str, int]
+    weights: pd.DataFrame, sleeves: Mapping[str, Any], holes: Mapping[str, int] | None
 ) -> tuple[NamedRow, ...]:
     """By asset: sleeves, sessions held, first and last of them, average, largest, missing."""
     rows = []
@@ -263,7 +263,7 @@ def asset_rows(
                     day(held.index[-1]) if len(held) else "never",
                     percent(float(own.mean())),
                     percent(float(own.max())),
-                    count(holes.get(asset, 0)),
+                    "" if holes is None else count(holes.get(asset, 0)),
                 ),
             )
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from toolkit.record import RunRecord
@@ -125,7 +126,7 @@ def _limits(limits: pd.DataFrame) -> tuple[Status, str]:
     broken = int((excess > LIMIT_TOLERANCE).sum())
     unknown = int(excess.isna().sum())
     if broken:
-        worst = limits.loc[excess.idxmax()]
+        worst = limits.iloc[int(np.nanargmax(excess.to_numpy()))]
         return Status.FAIL, (
             f"{broken:,} of {len(limits):,} broken, the worst {worst['limit']} "
             f"on {day(worst['session'])} by {percent(float(excess.max()), 2)}"
@@ -145,7 +146,7 @@ def _relaxed(limits: pd.DataFrame) -> tuple[Status, str]:
     relaxed = limits[slack > LIMIT_TOLERANCE]
     if relaxed.empty:
         return Status.PASS, "none relaxed"
-    worst = relaxed.loc[relaxed["slack"].idxmax()]
+    worst = relaxed.iloc[int(relaxed["slack"].to_numpy().argmax())]
     decisions, total = relaxed["session"].nunique(), limits["session"].nunique()
     return Status.WARN, (
         f"at {decisions:,} of {plural(total, 'decision')}, the most {worst['limit']} "
@@ -156,8 +157,10 @@ def _relaxed(limits: pd.DataFrame) -> tuple[Status, str]:
 def _notices(
     notices: Sequence[Mapping[str, Any]] | None, holes: Mapping[str, int] | None
 ) -> tuple[Status, str]:
-    if notices is None or holes is None:
+    if notices is None:
         return Status.NOT_CHECKED, "notices were not recorded"
-    missing = sum(holes.values())
-    number = f"{plural(len(notices), 'notice')}, {plural(missing, 'missing price')}"
+    missing = sum((holes or {}).values())
+    number = plural(len(notices), "notice")
+    if holes is not None:
+        number += f", {plural(missing, 'missing price')}"
     return (Status.WARN if notices or missing else Status.PASS), number

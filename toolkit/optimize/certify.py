@@ -1,0 +1,141 @@
+"""Checks of weights in plain arithmetic: what a solver says is not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from toolkit.optimize.candidate import MeasuredCandidate
+from toolkit.optimize.costs import Cost
+from toolkit.optimize.facts import Facts
+from toolkit.optimize.limits import Limit
+from toolkit.optimize.objectives import Objective
+from toolkit.optimize.roster import Floats, Roster
+
+TOLERANCE = 1e-6
+"""Largest excess over a limit or a bound, and error of the budget, of an answer that passes."""
+
+SMALLEST_TRADE = 1e-4
+"""Trades below this fraction of equity are not made."""
+
+_SNAP = 1e-7
+_WORSE = 1e-6
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What was measured of portfolios: a row each.
+
+    Parameters
+    ----------
+    values, excess
+        By limit: the limited quantity, and how far it is beyond the cap (negative: room left).
+    hard
+        Worst excess over a bound or error of the budget.
+    totals
+        Objective plus cost.
+    """
+
+    weights: Floats
+    values: Floats
+    excess: Floats
+    hard: Floats
+    totals: Floats
+
+    def residuals(self, allowance: Floats) -> Floats:
+        """Worst of everything that must hold, with limits widened by an allowance: a row each."""
+        return np.maximum(self.hard, (self.excess - allowance).max(axis=1, initial=-np.inf))
+
+    def best(self, rows: slice, allowance: Floats) -> float | None:
+        """Smallest total among rows that meet everything, None if none does."""
+        met = self.residuals(allowance)[rows] <= _SNAP
+        return float(self.totals[rows][met].min()) if met.any() else None
+
+
+class Certifier:
+    """The limits, bounds, cost and objective of a program, as numbers for given weights."""
+
+    def __init__(
+        self, roster: Roster, objective: Objective, limits: Sequence[Limit], cost: Cost | None
+    ):
+        self.roster, self.objective, self.limits, self.cost = roster, objective, limits, cost
+
+    def assess(self, facts: Facts, portfolios: Sequence[Floats | None]) -> Assessment:
+        """Everything about some portfolios; None is left out."""
+        rows = np.array([weights for weights in portfolios if weights is not None])
+        candidate = MeasuredCandidate(self.roster, facts, rows)
+        values = np.empty((len(rows), len(self.limits)))
+        excess = np.empty_like(values)
+        for place, limit in enumerate(self.limits):
+            values[:, place], excess[:, place] = limit.value(candidate), limit.excess(candidate)
+        budget = np.abs(rows.sum(axis=1) - 1.0)
+        beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
+        totals = self.objective.expression(candidate)
+        if self.cost is not None:
+            totals = totals + self.cost.cost(candidate)
+        return Assessment(rows, values, excess, np.maximum(budget, beyond), totals)
+
+    def accepts(self, facts: Facts, weights: Floats, allowance: Floats) -> bool:
+        """Whether weights meet everything and are not worse than the current or the target."""
+        found = self.assess(facts, (weights, facts.current, facts.target))
+        if found.residuals(allowance)[0] > TOLERANCE:
+            return False
+        reference = found.best(slice(1, None), allowance)
+        if reference is None:
+            return True
+        unit = facts.risk.variance if facts.risk else 1.0
+        return bool(found.totals[0] <= reference + _WORSE * max(abs(reference), 0.01 * unit))
+
+    def tidied(self, facts: Facts, weights: Floats) -> Floats:
+        """The weights with the solver's rounding taken off: on a bound where next to it."""
+        tidy = np.clip(weights, facts.lower, facts.upper)
+        for place in (facts.lower, facts.upper, facts.current):
+            if place is not None:
+                tidy = np.where(np.abs(tidy - place) < _SNAP, place, tidy)
+        return self._balanced(facts, tidy, (tidy > facts.lower) & (tidy < facts.upper))
+
+    def _balanced(self, facts: Facts, weights: Floats, takers: Any) -> Floats:
+        """The weights with what is missing to 1 given to cash, or to the takers by their size."""
+        missing = 1.0 - float(weights.sum())
+        if self.roster.cash is not None:
+            weights = weights.copy()
+            weights[self.roster.cash] += missing
+            return weights
+        size = np.where(takers, np.abs(weights - facts.holdings), 0.0)
+        return weights + missing * size / size.sum() if size.sum() > 0.0 else weights
+
+    def without_small_trades(self, facts: Facts, weights: Floats, allowance: Floats) -> Floats:
+        """The weights without trades below `SMALLEST_TRADE`; what that frees goes to cash.
+
+        Without a cash asset it goes to the trades that are made, in proportion to their size. A
+        trade whose omission would break a limit is made. If all cannot be left out together, the
+        smallest are left out first.
+        """
+        trades = np.abs(weights - facts.holdings)
+        small = self.roster.risky & (trades > 0.0) & (trades < SMALLEST_TRADE)
+
+        def holds(portfolio: Floats) -> bool:
+            found = self.assess(facts, (portfolio,))
+            return bool(found.residuals(allowance)[0] <= TOLERANCE)
+
+        whole = self._left_out(facts, weights, small)
+        if not small.any() or holds(whole):
+            return whole
+        dropped = np.zeros(len(small), dtype=bool)
+        for place in np.argsort(trades, kind="stable"):
+            if small[place]:
+                dropped[place] = True
+                dropped[place] = holds(self._left_out(facts, weights, dropped))
+        return self._left_out(facts, weights, dropped)
+
+    def _left_out(self, facts: Facts, weights: Floats, dropped: Any) -> Floats:
+        kept = np.where(dropped, facts.holdings, weights)
+        if self.roster.cash is None and facts.current is not None:
+            traded = ~dropped & (weights != facts.holdings)
+            if not traded.any():
+                return facts.current
+            return self._balanced(facts, kept, traded)
+        return self._balanced(facts, kept, ~dropped) if dropped.any() else weights

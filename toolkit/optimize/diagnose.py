@@ -1,0 +1,81 @@
+"""What to do when no portfolio meets every limit: the least violation, and who is in conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from toolkit.errors import InfeasibleLimitsError, SolverError
+from toolkit.optimize.facts import Facts
+from toolkit.optimize.limits import Limit
+from toolkit.optimize.problems import LeastViolation
+from toolkit.optimize.roster import Flags, Floats, Roster
+
+MET = 1e-7
+"""Slack, in units of its limit, below which a limit counts as met."""
+
+
+class Diagnosis:
+    """Least violations and conflicts of a set of limits.
+
+    Limits yield by rank, lower ranks first, so slacks are decided from the highest rank down: each
+    rank's are as small as the ranks above it allow, and everything below is free meanwhile.
+    """
+
+    def __init__(self, roster: Roster, limits: Sequence[Limit]):
+        self._limits = limits
+        self._problem = LeastViolation(roster, limits)
+        self._ranks = np.array([limit.rank for limit in limits])
+        self.yielding = self._ranks == 0
+
+    def slacks(self, facts: Facts) -> Floats:
+        """Smallest slack of each limit, in the limit's unit; 0 where it can be met."""
+        room = self._problem.ample(facts)
+        for rank in sorted(set(self._ranks.tolist()), reverse=True):
+            decided = self._ranks == rank
+            slack = self._solve(facts, decided, room)
+            room = np.where(decided, np.where(slack > MET, slack, 0.0), room)
+        return room * self._problem.units
+
+    def conflict(self, facts: Facts) -> tuple[str, ...]:
+        """Names of limits that cannot hold together, while without any one of them they can.
+
+        Found by a deletion filter: a limit without which the others still conflict is left out.
+        """
+        chosen = ~self.yielding
+        room = self._problem.ample(facts)
+        for place in np.flatnonzero(chosen):
+            chosen[place] = False
+            chosen[place] = not (self._solve(facts, chosen, room)[chosen] > MET).any()
+        return tuple(self._limits[place].name for place in np.flatnonzero(chosen))
+
+    def error(self, facts: Facts, slacks: Floats) -> InfeasibleLimitsError:
+        """The error that names a conflict and the smallest relaxation."""
+        conflict = self.conflict(facts)
+        relaxation = named(self._limits, np.where(self.yielding, 0.0, slacks))
+        steps = ", ".join(f"{name} by {slack:.4g}" for name, slack in relaxation.items())
+        caps = {limit.name: limit.cap for limit in self._limits}
+        sides = " and ".join(f"{name} {caps[name]:g}" for name in conflict)
+        return InfeasibleLimitsError(
+            f"No portfolio on {facts.session.date()} meets {sides}"
+            f"{' together' if len(conflict) > 1 else ''}. The smallest relaxation is {steps}. "
+            "Relax a limit, or set on_infeasible to 'least_violation' or 'keep'.",
+            conflict,
+            dict(relaxation),
+        )
+
+    def _solve(self, facts: Facts, priced: Flags, room: Floats) -> Floats:
+        slack, answer = self._problem.solve(facts, priced.astype(float), room)
+        if not answer.usable:
+            raise SolverError(
+                f"The least violation of the limits on {facts.session.date()} was not found: the "
+                f"solver says {answer.status}. Check the caps and the covariance of that session."
+            )
+        return slack
+
+
+def named(limits: Sequence[Limit], slacks: Floats) -> Mapping[str, float]:
+    """Limit name to its slack, for the limits that have one."""
+    pairs = zip(limits, slacks.tolist(), strict=True)
+    return {limit.name: slack for limit, slack in pairs if slack > 0.0}

@@ -10,8 +10,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
+from typer.exceptions import Abort, TyperException
 
 from toolkit.errors import ConfigError, ToolkitError
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from toolkit.backtest.result import BacktestResult
     from toolkit.config import Experiment
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     help="Backtest portfolios of Bitcoin, miners and AI-linked assets, and trust the result.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -170,15 +171,17 @@ def main() -> None:
     """Run the command line; every ending has its documented exit code."""
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+        if code == _INTERRUPTED:
+            _complain("Interrupted; nothing was written.")
+    except TyperException as error:
+        _complain(f"{error.format_message()} `hashpivot --help` shows the commands.")
         code = error.exit_code
     except ToolkitError as error:
         _complain(str(error))
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, Abort):
         _complain("Interrupted; nothing was written.")
-        code = 130
+        code = _INTERRUPTED
     except BrokenPipeError:
         # The reader of our output left early, which is its right.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

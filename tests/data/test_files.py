@@ -228,7 +228,7 @@ def test_only_what_the_universe_asks_for_is_read(folder):
     (folder / "tokens.csv").unlink()
     some = Universe((asset("NVDA"),))
     assert list(source_of(folder).fields(some, *EVER)["close"].values.columns) == ["NVDA"]
-    with pytest.raises(SourceUnavailableError, match="tokens.csv"):
+    with pytest.raises(SourceUnavailableError, match=r"tokens.csv"):
         source_of(folder).fields(UNIVERSE, *EVER)
 
 
@@ -300,7 +300,7 @@ def test_across_a_declared_halt_sources_are_joined_on_their_level():
     assert series.to_list() == [7.0, 7.7, 6.6, 6.0]
     assert "declared halt" in switches[0].how
     other = Halt(first=date(2024, 7, 21), last=date(2024, 7, 25))
-    with pytest.raises(DataError, match="Declare a halt"):
+    with pytest.raises(DataError, match=r"Declare a halt"):
         chain(table, (other,), "t")
 
 
@@ -312,7 +312,7 @@ def test_an_unknown_source_and_a_token_without_listed_rows_are_refused(folder):
     (folder / "tokens.csv").write_text(TOKENS + "2021-07-05,TAO,other,3\n")
     text = MAPPING.replace('columns = ["FET"]', 'columns = ["TAO"]')
     (folder / "files.toml").write_text(text)
-    with pytest.raises(DataError, match="no price at all from spot, mean, perpetual"):
+    with pytest.raises(DataError, match=r"no price at all from spot, mean, perpetual"):
         source_of(folder).fields(Universe((asset("TAO", "24/7"),)), *EVER)
 
 
@@ -332,7 +332,7 @@ def test_a_price_of_another_closing_time_than_its_calendar_is_refused(folder):
 
 def test_a_key_that_the_file_lacks_is_refused_with_the_nearest(folder):
     (folder / "files.toml").write_text(MAPPING.replace('["FET"]', '{ FET = "FTE" }'))
-    with pytest.raises(DataError, match="tokens.csv has no 'FTE' in column 'asset'"):
+    with pytest.raises(DataError, match=r"tokens.csv has no 'FTE' in column 'asset'"):
         source_of(folder).fields(UNIVERSE, *EVER)
 
 
@@ -390,7 +390,7 @@ def test_a_mistake_in_the_mapping_is_named_with_its_place(folder, old, new, mess
 
 def test_a_mapping_cannot_reach_outside_its_folder(folder):
     (folder / "files.toml").write_text(MAPPING.replace("network.csv", "../network.csv"))
-    with pytest.raises(ConfigError, match="plain path relative"):
+    with pytest.raises(ConfigError, match=r"plain path relative"):
         source_of(folder).fields(UNIVERSE, *EVER)
 
 
@@ -409,5 +409,5 @@ def test_the_toml_files_of_a_folder_go_before_the_shipped_ones(folder, tmp_path_
     assert open_folder(folder, shipped)[1].ids == ("BTC",)
     (folder / "files.toml").write_text(MAPPING.replace('{ BTC = "price_usd" }', "{}"))
     assert open_folder(folder, shipped)[0].mapping.price_block("BTC") is None
-    with pytest.raises(SourceUnavailableError, match="no data folder"):
+    with pytest.raises(SourceUnavailableError, match=r"no data folder"):
         open_folder(folder / "absent", shipped)

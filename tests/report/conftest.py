@@ -83,7 +83,8 @@ def limits_table(sessions: pd.DatetimeIndex, seed: int) -> pd.DataFrame:
                     "binding": room == 0.0,
                 }
             )
-    return pd.DataFrame(rows)
+    columns = ["session", "limit", "cap", "at_decision", "slack", "after_fill", "drift", "binding"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def figures(returns: pd.DataFrame) -> dict[str, Any]:

@@ -139,10 +139,11 @@ class Desk:
 def covariance_at(
     model: RiskModel | None, returns: pd.DataFrame, row: int, panel: Panel
 ) -> CovarianceEstimate | None:
-    """Covariance from the returns up to a row, None without a risk model."""
+    """Covariance from the returns up to a row, cash left out; None without a risk model."""
     if model is None:
         return None
-    return model.covariance(returns.iloc[: row + 1], panel.periods_per_year)
+    risky = returns.iloc[: row + 1].drop(columns=panel.universe.cash or [])
+    return model.covariance(risky, panel.periods_per_year)
 
 
 def dense_targets(

@@ -18,7 +18,8 @@ CLOSED, OPEN, SELL_ONLY = 0, 1, 2
 """Permission to trade an asset at a session's close."""
 
 SMALLEST_ORDER_UNITS = 1e-8
-"""Orders below this many units are not made; the replay engine drops them too."""
+SMALLEST_ORDER_SHARE = 1e-12
+"""Below this many units, or this share of equity, a change is rounding and not an order."""
 
 
 class Terms(NamedTuple):
@@ -82,18 +83,22 @@ def traded_value(weight: float, equity: float, held: float, permission: int) -> 
 def equity_after_costs(equity: float, bids: Bids) -> float:
     """Equity that is left when the waiting orders are filled, so that weights refer to it.
 
-    A contraction: each pass shrinks the error by the cost rate.
+    Newton's method: costs are convex and piecewise linear in equity, so the answer is exact once
+    the side of every order is found, and then repeats bit for bit.
     """
     after = equity
     for _ in range(60):
-        cost = 0.0
+        value, slope = equity, 1.0
         for i in range(len(bids.order)):
             if bids.waiting[i]:
                 change = traded_value(bids.order[i], after, bids.held[i], bids.permission[i])
-                cost += change * bids.buy_rate[i] if change > 0.0 else -change * bids.sell_rate[i]
-        updated = equity - cost
-        if abs(updated - after) <= 1e-15 * abs(equity):
-            return updated
+                if change != 0.0:
+                    rate = bids.buy_rate[i] if change > 0.0 else -bids.sell_rate[i]
+                    value += rate * bids.held[i]
+                    slope += rate * bids.order[i]
+        updated = value / slope
+        if updated == after:
+            break
         after = updated
     return after
 
@@ -115,10 +120,17 @@ def affordable_share(cash: float, after: float, bids: Bids) -> float:
 
 
 @numba.njit(cache=True, error_model="numpy")
+def is_order(quantity: float, price: float, equity: float) -> bool:
+    """Whether a change is more than rounding."""
+    units = abs(quantity)
+    return units >= SMALLEST_ORDER_UNITS and units * price >= SMALLEST_ORDER_SHARE * equity
+
+
+@numba.njit(cache=True, error_model="numpy")
 def settle(t: int, i: int, terms: Terms, book: Book) -> None:
     """Turn the holding of a closed asset into cash at the price of the row."""
     book.pending[i] = False
-    if book.units[i] > 0.0 and terms.prices[t, i] > 0.0:
+    if book.units[i] >= SMALLEST_ORDER_UNITS and terms.prices[t, i] > 0.0:
         trade(t, i, -book.units[i], terms, book)
     book.units[i] = 0.0
 
@@ -167,18 +179,19 @@ def fill(t: int, now: int, terms: Terms, book: Book, bids: Bids) -> None:
         quantity = change * (share if change > 0.0 else 1.0) / terms.prices[t, i]
         if quantity < 0.0 and (bids.order[i] == 0.0 or quantity < -book.units[i]):
             quantity = -book.units[i]
-        if abs(quantity) >= SMALLEST_ORDER_UNITS:
+        if is_order(quantity, terms.prices[t, i], after):
             trade(t, i, quantity, terms, book)
 
 
 @numba.njit(cache=True, error_model="numpy")
 def sweep(t: int, terms: Terms, book: Book) -> None:
     """Put loose cash into the cash asset, or take an overdraft out of it."""
-    quantity = book.loose[0] / terms.prices[t, terms.cash_column]
-    if abs(quantity) >= SMALLEST_ORDER_UNITS:
+    price = terms.prices[t, terms.cash_column]
+    quantity = book.loose[0] / price
+    if is_order(quantity, price, book.equity[t]):
         book.trades[t, terms.cash_column] = quantity
         book.units[terms.cash_column] += quantity
-        book.loose[0] -= quantity * terms.prices[t, terms.cash_column]
+        book.loose[0] -= quantity * price
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -202,12 +215,11 @@ def advance(first: int, last: int, terms: Terms, book: Book) -> None:
             bids = Bids(waiting, book.order, held, terms.permission[t], buy_rate, sell_rate)
             for now in range(terms.stage.max() + 1):
                 fill(t, now, terms, book, bids)
+        book.equity[t] = book.loose[0]
+        for i in range(assets):
+            if book.units[i] != 0.0:
+                book.equity[t] += book.units[i] * terms.prices[t, i]
         if terms.cash_column >= 0:
             sweep(t, terms, book)
-        value = book.loose[0]
-        for i in range(assets):
-            book.holdings[t, i] = book.units[i]
-            if book.units[i] != 0.0:
-                value += book.units[i] * terms.prices[t, i]
+        book.holdings[t] = book.units
         book.cash[t] = book.loose[0]
-        book.equity[t] = value

@@ -112,11 +112,15 @@ class Simulation:
     market: Market
     book: Book
 
+    @cached_property
+    def _assets(self) -> pd.Index:
+        return pd.Index(self.market.assets)
+
     def _by_session(self, values: Floats, name: str) -> pd.Series:
         return pd.Series(values, index=self.market.sessions, name=name)
 
     def _by_asset(self, values: Floats) -> pd.DataFrame:
-        return pd.DataFrame(values, index=self.market.sessions, columns=list(self.market.assets))
+        return pd.DataFrame(values, index=self.market.sessions, columns=self._assets)
 
     @cached_property
     def equity(self) -> pd.Series:
@@ -163,16 +167,18 @@ class Simulation:
     @cached_property
     def orders(self) -> pd.DataFrame:
         """Filled orders, oldest first: session, asset, units (below 0 a sale), price, value."""
-        rows, columns = np.nonzero(self.book.trades)
-        units, prices = self.book.trades[rows, columns], self.market.prices[rows, columns]
+        made = self.book.trades != 0.0
+        rows, columns = np.nonzero(made)
+        units, prices = self.book.trades[made], self.market.prices[made]
         return pd.DataFrame(
             {
                 "session": self.market.sessions[rows],
-                "asset": np.asarray(self.market.assets, dtype=object)[columns],
+                "asset": self._assets.take(columns),
                 "units": units,
                 "price": prices,
                 "value": units * prices,
-            }
+            },
+            copy=False,
         )
 
     @property
@@ -269,7 +275,9 @@ def checked_axes(prices: pd.DataFrame) -> tuple[pd.DatetimeIndex, tuple[str, ...
 
 
 def _checked_prices(prices: pd.DataFrame) -> Floats:
-    values = np.ascontiguousarray(prices.to_numpy(dtype=np.float64))
+    values = _numbers(prices, "prices")
+    if values.min() > 0.0 and values.max() < np.inf:
+        return values
     wrong = np.isinf(values) | (values < 0.0)
     # A price of zero ends an asset: nothing may follow it.
     alive = np.where(np.isnan(values), 0.0, values) > 0.0

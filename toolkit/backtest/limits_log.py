@@ -51,8 +51,8 @@ def limits_log(loop: TimeLoop, account: Account, panel: Panel) -> pd.DataFrame:
                     limit.cap,
                     allocation.values[limit.name],
                     allocation.relaxed.get(limit.name, 0.0),
-                    after.get(limit.name, np.nan),
-                    np.nan if path is None else path[np.argmax(limit.beyond(path))],
+                    float(after.get(limit.name, np.nan)),
+                    np.nan if path is None else float(path[np.argmax(limit.beyond(path))]),
                     limit.name in allocation.binding,
                 )
             )

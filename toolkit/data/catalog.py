@@ -65,7 +65,8 @@ def _asset(name: str, settings: Any) -> Asset:
         raise ConfigError(f"{where}: the id is the name of the table; remove 'id'.")
     try:
         if "sleeve" in settings:
-            since = settings.get("usable_from", Asset.usable_from)
+            stated = settings.get("usable_from")
+            since = stated if isinstance(stated, date) else Asset.usable_from
             rest = {key: value for key, value in settings.items() if key != "sleeve"}
             only = Membership(sleeve=settings["sleeve"], since=since)
             return Asset(id=name, memberships=(only,), **rest)

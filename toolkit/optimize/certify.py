@@ -78,16 +78,20 @@ class Certifier:
             totals = totals + self.cost.cost(candidate)
         return Assessment(rows, values, excess, np.maximum(budget, beyond), totals)
 
-    def accepts(self, facts: Facts, weights: Floats, allowance: Floats) -> bool:
-        """Whether weights meet everything and are not worse than the current or the target."""
+    def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> float | None:
+        """Total of weights that meet everything and are not worse than the current or the target.
+
+        None where they do not pass.
+        """
         found = self.assess(facts, (weights, facts.current, facts.target))
         if found.residuals(allowance)[0] > TOLERANCE:
-            return False
-        reference = found.best(slice(1, None), allowance)
-        if reference is None:
-            return True
-        unit = facts.risk.variance if facts.risk else 1.0
-        return bool(found.totals[0] <= reference + _WORSE * max(abs(reference), 0.01 * unit))
+            return None
+        total, reference = float(found.totals[0]), found.best(slice(1, None), allowance)
+        if reference is not None:
+            unit = facts.risk.variance if facts.risk else 1.0
+            if total > reference + _WORSE * max(abs(reference), 0.01 * unit):
+                return None
+        return total
 
     def tidied(self, facts: Facts, weights: Floats) -> Floats:
         """The weights with the solver's rounding taken off: on a bound where next to it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
 
-Status = Literal["target", "optimal", "relaxed", "kept"]
+Status = Literal["target", "optimal", "relaxed", "kept", "not sized"]
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,13 @@ class Certificate:
         Distance of the sum of weights from 1.
     objective
         Value of objective plus cost at the weights.
+    optimum
+        The same before small trades were left out: what is optimal. None where nothing was solved.
     reference
         Best value among the current and the target weights that meet every limit; None if neither.
     gap
-        Bound on how far the solver's answer is above the optimum, from its dual variables, before
-        small trades were dropped. Zero where the answer is the target, None where it is not the
-        solution of an optimisation.
+        Bound on how far `optimum` is above the true one, from the solver's dual variables. Zero
+        where the answer is the target, None where nothing was solved.
     solver
         What the solver said; it is recorded, not believed.
     iterations
@@ -90,6 +91,7 @@ class Certificate:
     worst_residual: float
     budget_error: float
     objective: float
+    optimum: float | None
     reference: float | None
     gap: float | None
     solver: str
@@ -99,7 +101,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Allocation:
-    """Decided weights, with the proof that they meet the limits.
+    """Decided weights, with the proof that they meet the limits; weights alone are not sized.
 
     Parameters
     ----------
@@ -112,13 +114,14 @@ class Allocation:
     status
         ``target``: the target met everything and trades are free. ``optimal``: the optimum.
         ``relaxed``: the optimum under the least violation. ``kept``: the current weights.
+        ``not sized``: there was no optimizer.
     values
         Limit name to its value at the weights, in the limit's unit.
     """
 
     weights: pd.Series
-    binding: tuple[str, ...]
-    relaxed: Mapping[str, float]
-    status: Status
-    certificate: Certificate
-    values: Mapping[str, float]
+    binding: tuple[str, ...] = ()
+    relaxed: Mapping[str, float] = field(default_factory=dict)
+    status: Status = "not sized"
+    certificate: Certificate | None = None
+    values: Mapping[str, float] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -29,6 +30,15 @@ _MARGINS = (0.0, 1e-7, 5e-7)
 """Added to relaxed caps in turn: at the least violation the portfolios left can be a single one."""
 
 _ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class _Optimum:
+    """A solved problem: weights without small trades, and the total before they were left out."""
+
+    weights: Floats
+    total: float
+    answer: Answer
 
 
 @component
@@ -122,7 +132,7 @@ class Program:
             return self._allocation(facts, ideal, none, "target", None)
         found = self._optimum(facts, none)
         if found is not None:
-            return self._allocation(facts, found[0], none, "optimal", found[1])
+            return self._allocation(facts, found.weights, none, "optimal", found)
         return self._relaxed(facts)
 
     def measure(
@@ -167,16 +177,17 @@ class Program:
         found = self._certifier.assess(facts, [ideal])
         return ideal if found.residuals(np.zeros(len(self._limits)))[0] <= _ROUNDING else None
 
-    def _optimum(self, facts: Facts, allowance: Floats) -> tuple[Floats, Answer] | None:
+    def _optimum(self, facts: Facts, allowance: Floats) -> _Optimum | None:
         """The best weights, or None where the answer does not pass: infeasible, or not solved."""
         certifier = self._certifier
         raw, answer = self._best.solve(facts, allowance)
         if not answer.usable or abs(raw.sum() - 1.0) > TOLERANCE:
             return None
         weights = certifier.tidied(facts, raw)
-        if not certifier.accepts(facts, weights, allowance):
+        total = certifier.accepted(facts, weights, allowance)
+        if total is None:
             return None
-        return certifier.without_small_trades(facts, weights, allowance), answer
+        return _Optimum(certifier.without_small_trades(facts, weights, allowance), total, answer)
 
     def _relaxed(self, facts: Facts) -> Allocation:
         """Weights when the limits as they are have no certified answer."""
@@ -191,7 +202,7 @@ class Program:
             found = self._optimum(facts, slacks + margin)
             if found is not None:
                 status: Status = "relaxed" if slacks.any() else "optimal"
-                return self._allocation(facts, found[0], slacks, status, found[1])
+                return self._allocation(facts, found.weights, slacks, status, found)
         relaxed = f" with {dict(named(self._limits, slacks))} relaxed" if slacks.any() else ""
         _, answer = self._best.solve(facts, slacks)
         raise SolverError(
@@ -217,7 +228,7 @@ class Program:
         weights: Floats,
         allowance: Floats,
         status: Status,
-        answer: Answer | None,
+        solved: _Optimum | None,
     ) -> Allocation:
         found = self._certifier.assess(facts, (weights, facts.current, facts.target))
         excess = found.excess[0]
@@ -232,10 +243,11 @@ class Program:
                 worst_residual=float(found.residuals(allowance)[0]),
                 budget_error=abs(float(weights.sum()) - 1.0),
                 objective=float(found.totals[0]),
+                optimum=solved.total if solved else None,
                 reference=found.best(slice(1, None), allowance),
-                gap=answer.gap if answer else (0.0 if status == "target" else None),
-                solver=answer.status if answer else "not used",
-                iterations=answer.iterations if answer else 0,
+                gap=solved.answer.gap if solved else (0.0 if status == "target" else None),
+                solver=solved.answer.status if solved else "not used",
+                iterations=solved.answer.iterations if solved else 0,
                 covariance_repair=facts.risk.repair if facts.risk else 0.0,
             ),
             values=dict(zip(names, found.values[0].tolist(), strict=True)),

@@ -62,7 +62,7 @@ def market(seed: int, assets: list[Asset]) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def restated(decision: Decision, assets: list[Asset]) -> float:
-    """The same problem stated in plain cvxpy: its value."""
+    """The same problem stated in plain cvxpy: its value, NaN where the solver gives up."""
     names = [asset.id for asset in assets]
     covariance = decision.covariance.reindex(index=names, columns=names, fill_value=0.0).to_numpy()
     target = decision.target.reindex(names, fill_value=0.0).to_numpy().copy()
@@ -91,7 +91,10 @@ def restated(decision: Decision, assets: list[Asset]) -> float:
     names_of = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        problem.solve(solver=cp.CLARABEL, **dict.fromkeys(names_of, TOLERANCE))
+        try:
+            problem.solve(solver=cp.CLARABEL, **dict.fromkeys(names_of, TOLERANCE))
+        except cp.error.SolverError:
+            return np.nan
     return float(problem.value)
 
 
@@ -110,7 +113,7 @@ def main(seed: int = 7) -> int:
     names = [asset.id for asset in assets]
     current: pd.Series | None = None
     ours = theirs = worst = 0.0
-    first, statuses, relaxed, binding = 0.0, {}, 0, {}
+    first, statuses, relaxed, gave_up, binding = 0.0, {}, 0, 0, {}
     for week in range(DECISIONS):
         end = WARM_UP + 5 * week
         decision = Decision(
@@ -133,6 +136,8 @@ def main(seed: int = 7) -> int:
             binding[name] = binding.get(name, 0) + 1
         if allocation.relaxed:
             relaxed += 1
+        elif np.isnan(value):
+            gave_up += 1
         else:
             found = allocation.certificate.optimum
             worst = max(worst, abs(found - value) / abs(value))
@@ -140,7 +145,8 @@ def main(seed: int = 7) -> int:
         drifted = allocation.weights.to_numpy() * growth
         current = pd.Series(drifted / drifted.sum(), index=names)
     count = DECISIONS - 1
-    print(f"decisions {DECISIONS}: {statuses}, {relaxed} relaxed and not compared; {binding}")
+    print(f"decisions {DECISIONS}: {statuses}, {binding} bind")
+    print(f"not compared: {relaxed} relaxed by us, {gave_up} without an answer from cvxpy")
     print(f"first solve with imports and compilation {first:.2f} s")
     print(f"ours {ours / count * 1e3:.2f} ms, restated {theirs / count * 1e3:.2f} ms a decision")
     print(f"ratio {theirs / ours:.1f}, worst relative difference of objectives {worst:.1e}")

@@ -8,12 +8,13 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.clock import decision_times, ends_of, periods_per_year, sessions_between
 from toolkit.errors import ConfigError, DataError
 
+drawn = settings(deadline=None, derandomize=True)
 CLOCKS = ("XNYS", "24/7")
 NAMES = {"week", "month", "quarter"}
 
@@ -62,7 +63,8 @@ def test_sessions_are_naive_midnights_with_both_ends_included(clock):
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
-@given(first=st.dates(date(2014, 1, 1), date(2025, 1, 1)), length=st.integers(0, 500))
+@drawn
+@given(first=st.dates(date(2020, 1, 1), date(2022, 1, 1)), length=st.integers(0, 500))
 def test_a_shorter_period_is_a_slice_of_a_longer_one(clock, first, length):
     last = first + timedelta(days=length)
     whole = sessions_between(clock, date(2013, 1, 1), date(2027, 1, 1))
@@ -116,6 +118,7 @@ def test_a_week_ends_on_thursday_before_good_friday():
 
 @pytest.mark.parametrize("clock", CLOCKS)
 @pytest.mark.parametrize("every", sorted(NAMES))
+@drawn
 @given(cut=st.integers(1, 300))
 def test_cutting_the_sessions_never_makes_a_period_end(clock, every, cut):
     sessions = sessions_between(clock, date(2023, 1, 2), date(2024, 6, 30))

@@ -6,11 +6,13 @@ import math
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import ConfigError
 from toolkit.units import BasisPoints, Days, Fraction, NonNegative, Positive, Sessions, component
+
+drawn = settings(deadline=None, derandomize=True)
 
 
 @component
@@ -36,6 +38,7 @@ BOUNDS = {
 }
 
 
+@drawn
 @given(st.sampled_from(sorted(BOUNDS)), st.floats())
 def test_a_number_is_taken_exactly_when_it_is_finite_and_within_its_bounds(name, value):
     low, high = BOUNDS[name]
@@ -46,6 +49,7 @@ def test_a_number_is_taken_exactly_when_it_is_finite_and_within_its_bounds(name,
             Everything(**{name: value})
 
 
+@drawn
 @given(st.sampled_from(["lookback", "days"]), st.integers())
 def test_a_count_is_taken_exactly_from_one_to_ten_thousand(name, value):
     if 1 <= value <= 10_000:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 import traceback
@@ -60,7 +61,7 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     """Backtest a strategy, check the result, and write it to a run folder."""
     chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
     experiment = _experiment(strategy, data, start, end, chosen)
-    result = experiment.run(_progress("decisions"))
+    result = experiment.run(_progress("decisions"), shlex.join(["hashpivot", *sys.argv[1:]]))
     folder = result.save(runs, page=report_page)
     page = str(folder / "report.html") if report_page else None
     if as_json:

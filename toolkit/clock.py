@@ -38,9 +38,13 @@ def sessions_between(clock: ClockName, start: date, end: date) -> pd.DatetimeInd
         raise DataError(f"The period starts on {start} and ends on {end}; give a start before it.")
     if start < _EARLIEST or end > _LATEST:
         raise DataError(f"{start} to {end} is outside the calendar, {_EARLIEST} to {_LATEST}.")
+    return _sessions(clock, start, end)
+
+
+def _sessions(clock: ClockName, start: date, end: date) -> pd.DatetimeIndex:
     if clock == "24/7":
         return _plain(pd.date_range(start, end, freq="D"))
-    days = _exchange_sessions(start.year, end.year)
+    days = _exchange_sessions()
     first = int(days.searchsorted(pd.Timestamp(start)))
     return days[first : int(days.searchsorted(pd.Timestamp(end), side="right"))]
 
@@ -51,13 +55,12 @@ def _plain(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
 
 
 @cache
-def _exchange_sessions(first_year: int, last_year: int) -> pd.DatetimeIndex:
+def _exchange_sessions() -> pd.DatetimeIndex:
+    """Every session the calendar can tell: building it once is what takes long."""
     import exchange_calendars
 
-    # Two weeks beyond the last year: whether its last session ends a week must be answerable.
-    calendar = exchange_calendars.get_calendar(
-        "XNYS", start=f"{first_year}-01-01", end=f"{last_year + 1}-01-15"
-    )
+    # Two weeks beyond the end: whether the last session ends a week must be answerable.
+    calendar = exchange_calendars.get_calendar("XNYS", start=_EARLIEST, end="2036-01-15")
     return _plain(calendar.sessions)
 
 
@@ -71,7 +74,7 @@ def ends_of(every: Period, sessions: pd.DatetimeIndex, clock: ClockName) -> pd.S
     if every == "day" or len(sessions) == 0:
         return pd.Series(True, index=sessions)
     first, last = sessions[0].date(), (sessions[-1] + pd.Timedelta(days=14)).date()
-    calendar = sessions_between(clock, first, last)
+    calendar = _sessions(clock, first, last)
     period = calendar.to_period(_PANDAS_PERIOD[every])
     is_last = pd.Series(period[:-1] != period[1:], index=calendar[:-1])
     return is_last.reindex(sessions, fill_value=False)

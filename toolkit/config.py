@@ -9,7 +9,6 @@ import hashlib
 import importlib
 import importlib.util
 import re
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -157,10 +156,18 @@ class Experiment:
             source, universe = open_folder(Path(settings.folder), shipped_folder())
         return assemble([source], universe, settings.clock, settings.start, settings.end)
 
-    def run(self, progress: Progress | None = None) -> BacktestResult:
-        """Result of the experiment, with where it came from."""
+    def run(self, progress: Progress | None = None, command: str = "") -> BacktestResult:
+        """Result of the experiment, with where it came from.
+
+        Parameters
+        ----------
+        progress
+            Called with the number of decisions taken and of all decisions.
+        command
+            The command that was typed, for the record.
+        """
         strategy, backtester = self.strategy(), self.backtester()
-        return backtester.run(strategy, self.panel(), self.origin(), progress)
+        return backtester.run(strategy, self.panel(), self.origin(command), progress)
 
     def origin(self, command: str = "") -> Origin:
         """Where a result of this experiment comes from.
@@ -175,7 +182,7 @@ class Experiment:
             title=str(self.settings.get("title", self.name)),
             config=tomli_w.dumps({**self.settings, "data": data}),
             code=self._code_sha256(),
-            command=command or f"hashpivot run {shlex.quote(self.name)}",
+            command=command or f"Experiment.from_toml({self.name!r}).run()",
             source="embedded simulated market" if folder is None else f"folder {data['folder']}",
             strategy=self.name,
         )

@@ -154,7 +154,7 @@ class Panel:
     def _closes(self) -> pd.DataFrame:
         """Closes on the sessions inside each asset's life, NaN where it has none."""
         closes = self.field(PRICE_FIELD).values.reindex(
-            index=self.sessions, columns=list(self.universe.ids)
+            index=self.sessions, columns=self.universe.columns
         )
         values = closes.to_numpy(dtype=float, copy=True)
         for column, asset in enumerate(self.universe):
@@ -193,7 +193,7 @@ class Panel:
             for halt in asset.halts:
                 last = self._position(halt.last) if halt.last else len(self.sessions)
                 tradable[self._position(halt.first) : last + 1, column] = False
-        return pd.DataFrame(tradable, index=self.sessions, columns=list(self.universe.ids))
+        return pd.DataFrame(tradable, index=self.sessions, columns=self.universe.columns)
 
     @cached_property
     def _eligible(self) -> NDArray[np.bool_]:
@@ -206,12 +206,12 @@ class Panel:
     def eligible(self) -> pd.DataFrame:
         """Whether each asset may be bought: usable, priced once, no known end. Bool frame."""
         eligible = self._eligible.copy()
-        return pd.DataFrame(eligible, index=self.sessions, columns=list(self.universe.ids))
+        return pd.DataFrame(eligible, index=self.sessions, columns=self.universe.columns)
 
     def members(self, sleeves: Sequence[Sleeve]) -> pd.DataFrame:
         """Eligible assets of the sleeves by date: bool, sessions x assets."""
         members = self.universe.members(sleeves, self.sessions).to_numpy() & self._eligible
-        return pd.DataFrame(members, index=self.sessions, columns=list(self.universe.ids))
+        return pd.DataFrame(members, index=self.sessions, columns=self.universe.columns)
 
     def returns(self) -> pd.DataFrame:
         """Simple returns from session to session, NaN before the second price: sessions x assets.
@@ -222,7 +222,7 @@ class Panel:
         with np.errstate(invalid="ignore", divide="ignore"):
             moves = prices[1:] / prices[:-1] - 1.0
         values = np.vstack([np.full((1, prices.shape[1]), np.nan), moves])
-        return pd.DataFrame(values, index=self.sessions, columns=list(self.universe.ids))
+        return pd.DataFrame(values, index=self.sessions, columns=self.universe.columns)
 
     def until(self, session: pd.Timestamp) -> Panel:
         """The panel as the decision of a session saw it: later rows, assets, events are absent."""

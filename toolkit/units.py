@@ -63,7 +63,11 @@ def component(cls: type[T]) -> type[T]:
 def _explain(name: str, known: tuple[str, ...], error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
-        setting = ".".join(str(part) for part in problem["loc"])
+        place = list(problem["loc"])
+        # A value given by position is reported by its number; readers know its name.
+        if place and isinstance(place[0], int) and place[0] < len(known):
+            place[0] = known[place[0]]
+        setting = ".".join(str(part) for part in place)
         if problem["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             lines.append(f"{name} has no setting {setting!r}. {suggestion(setting, known)}")
         elif problem["type"] in ("missing", "missing_argument"):

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -197,6 +198,11 @@ class Universe:
         """Asset ids in column order."""
         return tuple(asset.id for asset in self.assets)
 
+    @cached_property
+    def columns(self) -> pd.Index[str]:
+        """Asset ids as the labels of a frame. Frames that share them are aligned at no cost."""
+        return pd.Index(list(self.ids), dtype=str)
+
     @property
     def cash(self) -> str | None:
         """Id of the cash asset, or None."""
@@ -209,7 +215,7 @@ class Universe:
             for position, membership in enumerate(asset.memberships):
                 first = sessions.searchsorted(pd.Timestamp(membership.since)) if position else 0
                 wanted[first:, column] = membership.sleeve in sleeves
-        return pd.DataFrame(wanted, index=sessions, columns=list(self.ids))
+        return pd.DataFrame(wanted, index=sessions, columns=self.columns)
 
     def until(self, day: date) -> Universe:
         """The universe as it was known on a day: later assets and later events are absent."""

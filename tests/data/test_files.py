@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.data.chain import chain
 from toolkit.data.files import FilesSource, open_folder
 from toolkit.data.mapping import read_mapping
 from toolkit.errors import ConfigError, DataError, SourceUnavailableError
-from toolkit.universe import Asset, Halt, Membership, Sleeve, Universe
+from toolkit.universe import Asset, Membership, Sleeve, Universe
 
 EVER = date(2009, 1, 1), date(2035, 12, 31)
 
@@ -124,9 +123,9 @@ availability = "session_close"
 """
 
 
-def asset(name: str, calendar: str = "XNYS", halts: tuple[Halt, ...] = ()) -> Asset:
+def asset(name: str, calendar: str = "XNYS") -> Asset:
     member = Membership(sleeve=Sleeve.AI_TOKENS, since=date(2009, 1, 3))
-    return Asset(id=name, memberships=(member,), calendar=calendar, halts=halts)
+    return Asset(id=name, memberships=(member,), calendar=calendar)
 
 
 UNIVERSE = Universe(
@@ -252,56 +251,6 @@ def test_notices_are_those_of_the_period_last_asked_for(folder):
     source.fields(UNIVERSE, *EVER)
     source.fields(UNIVERSE, date(2021, 7, 4), EVER[1])
     assert [one.session for one in source.notices()] == ["2021-07-05"]
-
-
-def quotes(**columns: list[float]) -> pd.DataFrame:
-    rows = len(next(iter(columns.values())))
-    return pd.DataFrame(columns, index=pd.date_range("2024-07-18", periods=rows, unit="ns"))
-
-
-NAN = np.nan
-
-
-def test_a_chain_does_not_change_when_its_future_is_removed():
-    generator = np.random.default_rng(7)
-    table = pd.DataFrame(
-        np.exp(generator.normal(0, 0.05, (60, 3)).cumsum(axis=0)),
-        index=pd.date_range("2024-01-01", periods=60),
-        columns=["a", "b", "c"],
-    ).mask(generator.random((60, 3)) < 0.15)
-    table.loc[:, "c"] = table["c"].ffill().bfill()
-    whole, _ = chain(table, (), "t")
-    for cut in range(2, 60):
-        part, _ = chain(table.iloc[:cut], (), "t")
-        pd.testing.assert_series_equal(part, whole.iloc[:cut], check_exact=True, check_freq=False)
-
-
-def test_a_preferred_source_is_followed_from_its_second_day_on():
-    series, switches = chain(quotes(best=[NAN, 5.0, 6.0], other=[1.0, 2.0, 3.0]), (), "t")
-    np.testing.assert_allclose(series, [1.0, 2.0, 2.0 * 6.0 / 5.0], rtol=1e-15)
-    assert [(switch.day.day, switch.new) for switch in switches] == [(20, "best")]
-
-
-def test_a_day_that_no_source_links_is_left_out_and_not_joined_on_levels():
-    series, switches = chain(quotes(a=[1.0, NAN, 1.2], b=[NAN, 9.0, NAN]), (), "t")
-    assert series.to_list() == [1.0, 1.2]
-    assert switches == []
-
-
-def test_sources_that_do_not_overlap_are_refused():
-    with pytest.raises(DataError, match=r"'a' ends on 2024-07-19 .* from 2024-07-20 on"):
-        chain(quotes(a=[1.0, 1.1, NAN, NAN], b=[NAN, NAN, 9.0, 9.9]), (), "tokens, RENDER")
-
-
-def test_across_a_declared_halt_sources_are_joined_on_their_level():
-    table = quotes(a=[7.0, 7.7, NAN, NAN, NAN], b=[NAN, NAN, NAN, 6.6, 6.0]).dropna(how="all")
-    halt = Halt(first=date(2024, 7, 20), last=date(2024, 7, 20))
-    series, switches = chain(table, (halt,), "t")
-    assert series.to_list() == [7.0, 7.7, 6.6, 6.0]
-    assert "declared halt" in switches[0].how
-    other = Halt(first=date(2024, 7, 21), last=date(2024, 7, 25))
-    with pytest.raises(DataError, match=r"Declare a halt"):
-        chain(table, (other,), "t")
 
 
 def test_an_unknown_source_and_a_token_without_listed_rows_are_refused(folder):

@@ -62,11 +62,11 @@ def test_prices_are_those_of_the_files(panel):
         DATA / "equities_adjclose_daily.csv.gz", index_col="date", parse_dates=["date"]
     )
     prices = panel.prices()
-    names = [asset.id for asset in panel.universe if asset.id in main and asset.id != "CORZ"]
-    assert len(names) == 32
-    expected = main[names].where(prices[names].notna())
-    pd.testing.assert_frame_equal(prices[names], expected, check_freq=False, check_names=False)
-    pd.testing.assert_series_equal(prices["CASH"], main["BIL"], check_freq=False, check_names=False)
+    names = [asset.id for asset in panel.universe if asset.id in main]
+    assert len(names) == 33
+    for name, column in {**dict(zip(names, names, strict=True)), "CASH": "BIL"}.items():
+        live = prices[name].dropna()
+        np.testing.assert_array_equal(live, main[column].reindex(live.index), err_msg=name)
     # Known closes: Coin Metrics on the top of 2021, the first close of the new Core Scientific.
     assert prices.loc["2021-11-10", "BTC"] == pytest.approx(64_756, abs=1.0)
     assert prices.loc["2024-01-24", "CORZ"] == pytest.approx(3.44, abs=1e-9)

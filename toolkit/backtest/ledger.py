@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+_ROUNDING, _EXCESS = 1e-12, 1e-9
+"""How far rounding may bring a target below 0, and a sum of targets above 1."""
+
 SMALLEST_INITIAL_CASH = 1_000.0
 """Below it the smallest order of the replay engine is no longer negligible."""
 
@@ -56,8 +59,8 @@ class Ledger:
 
         if not np.isfinite(initial_cash) or initial_cash < SMALLEST_INITIAL_CASH:
             raise ConfigError(
-                f"initial_cash = {initial_cash:g} is below {SMALLEST_INITIAL_CASH:g}; orders that "
-                f"small are lost in rounding. Give at least {SMALLEST_INITIAL_CASH:g}."
+                f"initial_cash = {initial_cash:g}; expected a finite amount of at least "
+                f"{SMALLEST_INITIAL_CASH:g}, since orders of less are lost in rounding."
             )
         rows, assets = market.prices.shape
         self.market, self.initial_cash, self.row = market, float(initial_cash), 0
@@ -92,13 +95,18 @@ class Ledger:
         """Bring the account to the end of the session before a row."""
         from toolkit.backtest.kernel import advance
 
+        if not self.row <= row <= len(self.book.orders):
+            raise ConfigError(
+                f"The ledger cannot advance to row {row}: it is at row {self.row} of "
+                f"{len(self.book.orders)}."
+            )
         advance(self.row, row, self._terms, self.book)
         self.row = row
 
     def weights(self, row: int) -> Floats:
         """Weights held at the end of a session that was reached."""
-        prices = np.nan_to_num(self.market.prices[row])
-        return np.asarray(self.book.holdings[row] * prices / self.book.equity[row])
+        values = self.book.holdings[row] * np.nan_to_num(self.market.prices[row])
+        return _ratio(values, self.book.equity[row])
 
     def simulation(self) -> Simulation:
         """The account so far; of all sessions once the last was reached."""
@@ -129,9 +137,10 @@ class Simulation:
 
     @cached_property
     def returns(self) -> pd.Series:
-        """Simple return of each session after the first."""
+        """Simple return of each session after the first; 0 once all is lost."""
         equity = self.book.equity
-        return pd.Series(equity[1:] / equity[:-1] - 1.0, self.market.sessions[1:], name="net")
+        gains = _ratio(np.diff(equity), equity[:-1])
+        return pd.Series(gains, self.market.sessions[1:], name="net")
 
     @cached_property
     def units(self) -> pd.DataFrame:
@@ -142,7 +151,7 @@ class Simulation:
     def weights(self) -> pd.DataFrame:
         """Share of equity in each asset at each session's end: sessions x assets."""
         values = self.book.holdings * np.nan_to_num(self.market.prices)
-        return self._by_asset(values / self.book.equity[:, None])
+        return self._by_asset(_ratio(values, self.book.equity[:, None]))
 
     @cached_property
     def cash(self) -> pd.Series:
@@ -188,7 +197,13 @@ class Simulation:
         if market.cash_column >= 0:
             prices = market.prices[:, market.cash_column]
             cash = cash + self.book.holdings[:, market.cash_column] * prices
-        return float(max(0.0, np.max(-cash / self.book.equity, initial=0.0)))
+        return float(np.max(_ratio(-cash, self.book.equity), initial=0.0))
+
+
+def _ratio(part: Floats, whole: Floats | float) -> Floats:
+    """Part of a whole, and 0 of a whole of nothing: an account that lost all holds nothing."""
+    zeros = np.zeros(np.broadcast_shapes(np.shape(part), np.shape(whole)))
+    return np.divide(part, whole, out=zeros, where=np.not_equal(whole, 0.0))
 
 
 def simulate(
@@ -230,16 +245,16 @@ def simulate(
     ------
     DataError
         Sessions not increasing, prices negative or infinite, a target row partly NaN, negative or
-        above 1.
+        above 1, anything that is not a number.
+    ConfigError
+        Initial cash too small, an unknown stage.
     """
     sessions, assets = checked_axes(prices)
     values = _checked_prices(prices)
     valued = _forward_filled(values)
     open_now = np.isfinite(values) & (values > 0.0)
     if tradable is not None:
-        if not (tradable.index.equals(sessions) and tradable.columns.equals(prices.columns)):
-            raise DataError("tradable must have the sessions and assets of prices, in their order.")
-        open_now &= tradable.to_numpy(dtype=bool)
+        open_now &= _checked_flags(tradable, prices)
     rates = rates or CostRates()
     market = Market(
         sessions=sessions,
@@ -259,19 +274,30 @@ def simulate(
 
 def checked_axes(prices: pd.DataFrame) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
     """Sessions and asset names of a price frame, refused where unsorted or repeated."""
-    sessions = prices.index
-    if not isinstance(sessions, pd.DatetimeIndex) or len(sessions) == 0:
-        raise DataError("prices must have at least one row, labelled by day (a DatetimeIndex).")
+    sessions, assets = prices.index, tuple(str(name) for name in prices.columns)
+    if not isinstance(sessions, pd.DatetimeIndex) or prices.empty or sessions.hasnans:
+        raise DataError(
+            "prices must have a column an asset and a row a session, each labelled by its day "
+            f"(a DatetimeIndex); found {len(assets)} columns and {len(sessions)} rows of "
+            f"{type(sessions).__name__}{' with NaT' if sessions.hasnans else ''}."
+        )
     if not (sessions.is_monotonic_increasing and sessions.is_unique):
         late = sessions[1:][sessions[1:] <= sessions[:-1]][0]
         raise DataError(
             f"prices: session {late:%Y-%m-%d} repeats or is out of order; sort the rows."
         )
-    if not prices.columns.is_unique:
-        raise DataError(
-            f"prices: columns repeat: {sorted(prices.columns[prices.columns.duplicated()])}."
-        )
-    return sessions, tuple(str(name) for name in prices.columns)
+    twice = sorted({name for name in assets if assets.count(name) > 1})
+    if twice:
+        raise DataError(f"prices: more than one column for {', '.join(twice)}; keep one.")
+    return sessions, assets
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> Floats:
+    """The frame's values as a private array; text that looks like a number is no number."""
+    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        if dtype.kind not in "fiu":
+            raise DataError(f"{name}: column {column!r} holds {dtype}, expected numbers.")
+    return np.array(frame.to_numpy(dtype=np.float64), order="C")
 
 
 def _checked_prices(prices: pd.DataFrame) -> Floats:
@@ -294,18 +320,37 @@ def _checked_prices(prices: pd.DataFrame) -> Floats:
 
 
 def _forward_filled(values: Floats) -> Floats:
-    rows = np.where(np.isnan(values), 0, np.arange(len(values))[:, None])
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    rows = np.where(missing, 0, np.arange(len(values))[:, None])
     return np.take_along_axis(values, np.maximum.accumulate(rows, axis=0), axis=0)
 
 
+def _checked_flags(tradable: pd.DataFrame, prices: pd.DataFrame) -> NDArray[np.bool_]:
+    for what, given, wanted in (
+        ("sessions", tradable.index, prices.index),
+        ("assets", tradable.columns, prices.columns),
+    ):
+        if not given.equals(wanted):
+            raise DataError(
+                f"tradable: its {len(given)} {what} are not the {len(wanted)} {what} of prices in "
+                f"their order; reindex it like prices."
+            )
+    for column, dtype in zip(tradable.columns, tradable.dtypes, strict=True):
+        if dtype != np.bool_:
+            raise DataError(f"tradable: column {column!r} holds {dtype}, expected bool.")
+    return tradable.to_numpy(dtype=np.bool_)
+
+
 def _stages(closing_order: dict[str, int], assets: tuple[str, ...]) -> NDArray[np.int64]:
-    unknown = sorted(set(closing_order) - set(assets))
-    if unknown:
-        raise UnknownAssetError(
-            f"closing_order names {unknown[0]!r}. {suggestion(unknown[0], assets)}"
-        )
-    if any(stage not in (0, 1, 2, 3) for stage in closing_order.values()):
-        raise ConfigError("closing_order: a stage is 0 (closes first), 1, 2 or 3.")
+    for name, stage in closing_order.items():
+        if name not in assets:
+            raise UnknownAssetError(f"closing_order names {name!r}. {suggestion(name, assets)}")
+        if stage not in (0, 1, 2, 3):
+            raise ConfigError(
+                f"closing_order: {name} has stage {stage!r}; a stage is 0 (closes first) to 3."
+            )
     return np.array([closing_order.get(name, 0) for name in assets], dtype=np.int64)
 
 
@@ -319,33 +364,43 @@ def checked_targets(
     UnknownAssetError, DataError
         Naming the asset and the session.
     """
-    unknown = [str(name) for name in targets.columns if name not in assets]
-    if unknown:
-        raise UnknownAssetError(f"targets name {unknown[0]!r}. {suggestion(unknown[0], assets)}")
-    if not (targets.index.is_unique and targets.columns.is_unique):
-        raise DataError("targets: sessions or assets repeat; keep one of each.")
+    names = [str(name) for name in targets.columns]
+    for name in names:
+        if name not in assets:
+            raise UnknownAssetError(f"targets name {name!r}. {suggestion(name, assets)}")
+    for what, labels in (("session", targets.index), ("asset", pd.Index(names))):
+        if not labels.is_unique:
+            twice = labels[labels.duplicated()][0]
+            raise DataError(f"targets: {what} {twice} repeats; keep one of each.")
     rows = sessions.get_indexer(targets.index)
     if (rows < 0).any():
         stranger = targets.index[rows < 0][0]
         raise DataError(f"targets: {stranger} is no session of the prices; use their sessions.")
-    given = targets.to_numpy(dtype=np.float64)
-    missing = np.isnan(given)
-    total = np.where(missing, 0.0, given).sum(axis=1)
-    undecided = missing.all(axis=1)
-    problems = (
-        (missing.any(axis=1) & ~undecided, "is partly NaN; give every weight, or none"),
-        (np.isinf(given).any(axis=1), "is infinite; weights are fractions of equity"),
-        ((given < -1e-12).any(axis=1), "has a negative weight; portfolios are long-only"),
-        (total > 1.0 + 1e-9, "sums to more than 1; there is no leverage"),
-    )
-    for wrong, problem in problems:
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            weights = {str(k): v for k, v in targets.iloc[row].items() if v != 0.0}
-            raise DataError(f"The target of {targets.index[row]:%Y-%m-%d} {problem}: {weights}.")
+    given = _numbers(targets, "targets")
+    decided = ~np.isnan(given).all(axis=1)
+    weights = given[decided]
+    with np.errstate(invalid="ignore"):
+        total = weights.sum(axis=1)
+    # A comparison with NaN is False, so that NaN is refused, too.
+    if not (weights.min(initial=0.0) >= -_ROUNDING and total.max(initial=0.0) <= 1.0 + _EXCESS):
+        sound = (weights.min(axis=1) >= -_ROUNDING) & (total <= 1.0 + _EXCESS)
+        first = int(np.argmin(sound))
+        found = {k: float(v) for k, v in zip(names, weights[first], strict=True) if v != 0.0}
+        session = targets.index[decided][first]
+        raise DataError(f"The target of {session:%Y-%m-%d} {_problem(weights[first])}: {found}.")
     complete = np.full((len(sessions), len(assets)), np.nan)
-    decided = rows[~undecided]
-    complete[decided] = 0.0
-    columns = [assets.index(str(name)) for name in targets.columns]
-    complete[np.ix_(decided, columns)] = np.maximum(given[~undecided], 0.0)
+    columns = [assets.index(name) for name in names]
+    scattered = np.zeros((len(weights), len(assets)))
+    scattered[:, columns] = np.maximum(weights, 0.0)
+    complete[rows[decided]] = scattered
     return complete
+
+
+def _problem(weights: Floats) -> str:
+    if np.isnan(weights).any():
+        return "is partly NaN; give every weight, or none"
+    if np.isinf(weights).any():
+        return "is infinite; weights are fractions of equity"
+    if weights.min() < -_ROUNDING:
+        return "has a negative weight; portfolios are long-only"
+    return "sums to more than 1; there is no leverage"

@@ -183,8 +183,6 @@ class BacktestResult:
         cash = returns["cash"]
 
         def described(name: str) -> dict[str, float | None]:
-            if returns[name].isna().all():
-                return dict.fromkeys(metrics.summary(cash, cash, periods_per_year=basis))
             return metrics.summary(returns[name], cash, periods_per_year=basis)
 
         simulation = self.account.simulation

@@ -22,7 +22,6 @@ SMALLEST_TRADE = 1e-4
 """Trades below this fraction of equity are not made."""
 
 _SNAP = 1e-7
-_WORSE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Assessment:
 
     Parameters
     ----------
-    values, excess
-        By limit: the limited quantity, and how far it is beyond the cap (negative: room left).
+    excess
+        By limit: how far it is beyond its cap; negative: room left.
     hard
         Worst excess over a bound or error of the budget.
     totals
@@ -40,7 +39,6 @@ class Assessment:
     """
 
     weights: Floats
-    values: Floats
     excess: Floats
     hard: Floats
     totals: Floats
@@ -67,16 +65,20 @@ class Certifier:
         """Everything about some portfolios; None is left out."""
         rows = np.array([weights for weights in portfolios if weights is not None])
         candidate = MeasuredCandidate(self.roster, facts, rows)
-        values = np.empty((len(rows), len(self.limits)))
-        excess = np.empty_like(values)
+        excess = np.empty((len(rows), len(self.limits)))
         for place, limit in enumerate(self.limits):
-            values[:, place], excess[:, place] = limit.value(candidate), limit.excess(candidate)
+            excess[:, place] = limit.excess(candidate)
         budget = np.abs(rows.sum(axis=1) - 1.0)
         beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
         totals = self.objective.expression(candidate)
         if self.cost is not None:
             totals = totals + self.cost.cost(candidate)
-        return Assessment(rows, values, excess, np.maximum(budget, beyond), totals)
+        return Assessment(rows, excess, np.maximum(budget, beyond), totals)
+
+    def values(self, facts: Facts, weights: Floats) -> dict[str, float]:
+        """Limit name to the limited quantity."""
+        candidate = MeasuredCandidate(self.roster, facts, weights)
+        return {limit.name: float(limit.value(candidate)) for limit in self.limits}
 
     def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> float | None:
         """Total of weights that meet everything and are not worse than the current or the target.
@@ -87,11 +89,13 @@ class Certifier:
         if found.residuals(allowance)[0] > TOLERANCE:
             return None
         total, reference = float(found.totals[0]), found.best(slice(1, None), allowance)
-        if reference is not None:
-            unit = facts.risk.variance if facts.risk else 1.0
-            if total > reference + _WORSE * max(abs(reference), 0.01 * unit):
-                return None
-        return total
+        worse = reference is not None and total > reference + self.resolution(facts, reference)
+        return None if worse else total
+
+    def resolution(self, facts: Facts, total: float) -> float:
+        """Differences of totals that count as none: a millionth, of a hundredth unit at least."""
+        unit = facts.risk.variance if facts.risk else 1.0
+        return 1e-6 * max(abs(total), 0.01 * unit)
 
     def tidied(self, facts: Facts, weights: Floats) -> Floats:
         """The weights with the solver's rounding taken off: on a bound where next to it."""

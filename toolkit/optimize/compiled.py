@@ -20,9 +20,7 @@ TOLERANCE = 1e-10
 """Feasibility and duality gap that the solver is asked for."""
 
 _AGREEMENT = 1e-12
-
-ACCEPTED = ("Solved", "AlmostSolved")
-"""What a solver says of answers that are worth checking."""
+_OUTSIDE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -36,20 +34,16 @@ class Answer:
     point
         All variables of the problem.
     gap
-        Bound on how far the objective is above the optimum, from the dual variables: by convexity
-        it is at most complementarity plus the sum of stationarity residuals, for points no more
-        than 1 apart in every variable. It is computed here from the solver's input and answer.
+        Bound on how far the objective is above the optimum, computed here from the solver's input
+        and its dual variables: by convexity at most complementarity plus the sum of stationarity
+        residuals, for points no more than 1 apart in every variable. Infinite where the dual
+        variables are no certificate.
     """
 
     status: str
     point: Floats
     gap: float
     iterations: int
-
-    @property
-    def usable(self) -> bool:
-        """Whether there is a point worth checking."""
-        return self.status in ACCEPTED and bool(np.isfinite(self.point).all())
 
 
 class CompiledProblem:
@@ -73,8 +67,9 @@ class CompiledProblem:
         from scipy import sparse
 
         self._clarabel, self._sparse = clarabel, sparse
-        for parameter in problem.parameters():
-            parameter.value = np.ones(parameter.shape)
+        # All different, so that the comparison below would notice a mix-up.
+        for place, parameter in enumerate(problem.parameters()):
+            parameter.value = 1.0 + place + np.arange(parameter.size).reshape(parameter.shape) / 7.0
         if not problem.is_dcp(dpp=True):
             raise SolverError(
                 "The problem is not affine in its parameters, so it would have to be stated anew "
@@ -95,6 +90,7 @@ class CompiledProblem:
         self._matrix = _Sparse(indices[: self._entries], starts[:-1], (height, width - 1))
         self._linear = form.q.tocsr()[:-1]
         self._squares, self._quadratic = _upper_triangle(form.reduced_P, width - 1, self._length)
+        self._dims = data["dims"]
         self._cones = dims_to_solver_cones(data["dims"])
         self._settings = _settings(clarabel)
         self._compare(form, {each: each.value for each in problem.parameters()})
@@ -121,15 +117,26 @@ class CompiledProblem:
         stationarity = slope + self._matrix.transposed_times(entries, dual)
         complementarity = dual @ (rhs - self._matrix.times(entries, point))
         gap = abs(float(complementarity)) + float(np.abs(stationarity).sum())
+        if not (np.isfinite(gap) and np.isfinite(point).all() and self._in_dual_cone(dual)):
+            gap = np.inf
         return Answer(str(solution.status), point, gap / scale, int(solution.iterations))
+
+    def _in_dual_cone(self, dual: Floats) -> bool:
+        """Whether multipliers have the right signs; other cones than these are not judged."""
+        dims = self._dims
+        end = dims.zero + dims.nonneg
+        outside = -dual[dims.zero : end].min(initial=0.0)
+        for size in dims.soc:
+            outside = max(outside, np.linalg.norm(dual[end + 1 : end + size]) - dual[end])
+            end += size
+        return bool(outside <= _OUTSIDE)
 
     def _input(self, values: Mapping[Any, Floats]) -> tuple[Floats, Floats, Floats, Floats]:
         """Entries of the quadratic form and linear term, of the matrix and its right-hand side."""
         vector = np.ones(self._length)
         for parameter, value in values.items():
-            if parameter.id in self._columns:
-                start = self._columns[parameter.id]
-                vector[start : start + self._sizes[parameter.id]] = value.ravel(order="F")
+            start = self._columns[parameter.id]
+            vector[start : start + self._sizes[parameter.id]] = value.ravel(order="F")
         flat = self._rows @ vector
         rhs = np.zeros(self._matrix.shape[0])
         rhs[self._rhs] = flat[self._entries :]
@@ -204,5 +211,6 @@ def _settings(clarabel: Any) -> Any:
     settings.verbose = False
     settings.max_threads = 1
     settings.direct_solve_method = "qdldl"
+    settings.presolve_enable = False
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = TOLERANCE
     return settings

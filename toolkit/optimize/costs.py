@@ -74,9 +74,9 @@ class ProportionalCost(Cost):
         self.rates()
 
     def cost(self, candidate: Candidate) -> Any:
-        """Fee plus slippage on everything traded."""
-        rates = self.rates()
-        return (rates.fee + rates.slippage) * candidate.traded()
+        """Fee, half-spread and slippage on everything traded."""
+        paid_bps = self.fee_bps + self.half_spread_bps + self.slippage_bps
+        return paid_bps * _BASIS_POINT * candidate.traded()
 
     def rates(self) -> CostRates:
         """Fee, and half-spread plus slippage."""

@@ -15,6 +15,8 @@ from toolkit.optimize.roster import Flags, Floats, Roster
 MET = 1e-7
 """Slack, in units of its limit, below which a limit counts as met."""
 
+_GAP = 1e-6
+
 
 class Diagnosis:
     """Least violations and conflicts of a set of limits.
@@ -67,10 +69,10 @@ class Diagnosis:
 
     def _solve(self, facts: Facts, priced: Flags, room: Floats) -> Floats:
         slack, answer = self._problem.solve(facts, priced.astype(float), room)
-        if not answer.usable:
+        if not answer.gap <= _GAP:
             raise SolverError(
                 f"The least violation of the limits on {facts.session.date()} was not found: the "
-                f"solver says {answer.status}. Check the caps and the covariance of that session."
+                f"solver says {answer.status}, gap {answer.gap:.3g}. Check the caps and the covariance of that session."
             )
         return slack
 

@@ -225,10 +225,16 @@ def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
 
 def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
     """Upper triangular R with R'R = S; eigenvalues below zero by rounding count as zero."""
+    risky = np.diag(scaled) > 0.0
+    factor = np.zeros_like(scaled)
     try:
-        return np.linalg.cholesky(scaled).T, 0.0
+        # A riskless asset, as cash often is, has nothing to factor and would fail here.
+        factor[np.ix_(risky, risky)] = np.linalg.cholesky(scaled[risky][:, risky]).T
+        if not scaled[~risky].any():
+            return factor, 0.0
     except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(scaled)
+        pass
+    values, vectors = np.linalg.eigh(scaled)
     if values[0] < -INDEFINITE * max(float(values[-1]), 0.0):
         name = roster.index[int(np.abs(vectors[:, 0]).argmax())]
         raise DataError(

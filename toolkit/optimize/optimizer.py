@@ -181,11 +181,11 @@ class Program:
         """The best weights, or None where the answer does not pass: infeasible, or not solved."""
         certifier = self._certifier
         raw, answer = self._best.solve(facts, allowance)
-        if not answer.usable or abs(raw.sum() - 1.0) > TOLERANCE:
+        if not abs(raw.sum() - 1.0) <= TOLERANCE:
             return None
         weights = certifier.tidied(facts, raw)
         total = certifier.accepted(facts, weights, allowance)
-        if total is None:
+        if total is None or answer.gap > certifier.resolution(facts, total):
             return None
         return _Optimum(certifier.without_small_trades(facts, weights, allowance), total, answer)
 
@@ -250,5 +250,5 @@ class Program:
                 iterations=solved.answer.iterations if solved else 0,
                 covariance_repair=facts.risk.repair if facts.risk else 0.0,
             ),
-            values=dict(zip(names, found.values[0].tolist(), strict=True)),
+            values=self._certifier.values(facts, weights),
         )

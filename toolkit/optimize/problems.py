@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class LeastViolation:
         self._roster, self._limits = roster, limits
         self.units = np.array([max(abs(limit.cap), SMALLEST_UNIT) for limit in limits])
         self._candidate = candidate = SymbolicCandidate(roster)
-        self._slack = cvxpy.Variable(len(limits), nonneg=True)
+        self._slack = cvxpy.Variable(len(limits))
         self._price = cvxpy.Parameter(len(limits), nonneg=True)
         self._room = cvxpy.Parameter(len(limits), nonneg=True)
         held = [
@@ -80,7 +80,7 @@ class LeastViolation:
         ]
         problem = cvxpy.Problem(
             cvxpy.Minimize(self._price @ self._slack),
-            [*candidate.constraints, *held, self._slack <= self._room],
+            [*candidate.constraints, *held, self._slack >= 0.0, self._slack <= self._room],
         )
         self._compiled = CompiledProblem(problem)
 

@@ -14,7 +14,7 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
     reconciliation, audit = manifest["reconciliation"], manifest["audit"]
     mark = "SIMULATED MARKET, no evidence   " if manifest["simulated"] else ""
     notices = len(manifest["notices"])
-    relaxed = int((record.limits["slack"] > 0.0).sum())
+    relaxed = record.limits.loc[record.limits["slack"] > 1e-6, "session"].nunique()
     return [
         f"{mark}{manifest['title']}   {manifest['start']} to {manifest['end']}   "
         f"{manifest['sessions']} sessions",
@@ -25,8 +25,11 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
         f"expected shortfall 95 % {_percent(net['expected_shortfall_95'])} a session",
         f"  turnover {_percent(net['turnover'])} a year   "
         f"costs {_percent(net['total_costs'])} of initial cash",
-        f"  {benchmark['name']}: CAGR {_percent(benchmark['cagr'])}   "
-        f"Sharpe {_number(benchmark['sharpe'])}   max drawdown {_percent(benchmark['max_drawdown'])}",
+        "  no benchmark"
+        if benchmark is None
+        else f"  {benchmark['name']}: CAGR {_percent(benchmark['cagr'])}   "
+        f"Sharpe {_number(benchmark['sharpe'])}   "
+        f"max drawdown {_percent(benchmark['max_drawdown'])}",
         "  two accounts: "
         + (
             "NOT CHECKED"
@@ -39,7 +42,7 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
             if audit is None
             else f"{audit['differences']} differences at {audit['cuts']} cuts"
         )
-        + f"   limits relaxed: {relaxed}   data notices: {notices}",
+        + f"   decisions with relaxed limits: {relaxed}   data notices: {notices}",
         f"  {page if page is not None else folder}",
     ]
 

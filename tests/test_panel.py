@@ -133,17 +133,17 @@ def odd_fields(draw) -> Field:
 def test_known_is_the_last_public_number_of_each_column_at_each_decision(source, max_days):
     max_age = None if max_days is None else max_days * DAY
     panel = Panel(Universe((CASH,)), SESSIONS, {"odd": source})
-    found = panel.known("odd", max_age)
-    for session in SESSIONS:
+    found = panel.known("odd", max_age).to_numpy()
+    rows = list(zip(source.values.index, source.available_at, source.values.to_numpy(), strict=True))
+    for position, session in enumerate(SESSIONS):
         decision = (session + DAY).tz_localize("UTC")
-        for column in source.values.columns:
+        for column in range(source.values.shape[1]):
             expected = np.nan
-            for day, moment in zip(source.values.index, source.available_at, strict=True):
-                value = source.values.loc[day, column]
-                if moment <= decision and not np.isnan(value):
+            for day, moment, values in rows:
+                if moment <= decision and not np.isnan(values[column]):
                     stale = max_age is not None and session - day > max_age
-                    expected = np.nan if stale else value
-            assert np.array_equal([found.loc[session, column]], [expected], equal_nan=True)
+                    expected = np.nan if stale else values[column]
+            assert np.array_equal(found[position, column], expected, equal_nan=True)
 
 
 @drawn

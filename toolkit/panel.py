@@ -160,11 +160,14 @@ class Panel:
         for column, asset in enumerate(self.universe):
             values[: self._position(asset.usable_from), column] = np.nan
             if asset.closing:
-                values[self._position(asset.closing.last_session) + 1 :, column] = np.nan
+                values[self._after(asset.closing.last_session) :, column] = np.nan
         return pd.DataFrame(values, index=self.sessions, columns=closes.columns)
 
     def _position(self, day: object) -> int:
         return int(self.sessions.searchsorted(pd.Timestamp(str(day))))
+
+    def _after(self, day: object) -> int:
+        return int(self.sessions.searchsorted(pd.Timestamp(str(day)), side="right"))
 
     @cached_property
     def _prices(self) -> pd.DataFrame:
@@ -184,15 +187,16 @@ class Panel:
         NaN before the listing and after the settlement of a closing. A halted asset keeps its
         last price; on the settlement session the price is the value received, which may be 0.
         """
-        return self._prices
+        # A view that copies on writing: what a strategy does to it leaves the market as it is.
+        return self._prices.copy(deep=False)
 
     def tradable(self) -> pd.DataFrame:
         """Whether each asset can be traded at each session's close: bool, sessions x assets."""
         tradable = self._closes.notna().to_numpy(copy=True)
         for column, asset in enumerate(self.universe):
             for halt in asset.halts:
-                last = self._position(halt.last) if halt.last else len(self.sessions)
-                tradable[self._position(halt.first) : last + 1, column] = False
+                stop = self._after(halt.last) if halt.last else len(self.sessions)
+                tradable[self._position(halt.first) : stop, column] = False
         return pd.DataFrame(tradable, index=self.sessions, columns=self.universe.columns)
 
     @cached_property

@@ -12,7 +12,6 @@ from toolkit.data.chain import chain
 from toolkit.errors import DataError
 from toolkit.universe import Halt
 
-
 NAN = np.nan
 
 

@@ -83,7 +83,7 @@ class TimeLoop:
         first = self.schedule.first_row(panel, rows)
         ledger = Ledger(market_of(panel, self.cost.rates(), first), self.initial_cash)
         desk = Desk(self, panel, ledger, first)
-        decisions = []
+        decisions: list[SizedDecision] = []
         for count, row in enumerate(rows):
             ledger.advance(int(row) - first + 1)
             sized = desk.size(int(row), dense.iloc[row], decisions[-1] if decisions else None)

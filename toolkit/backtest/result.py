@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +14,21 @@ import pandas as pd
 
 from toolkit import metrics
 from toolkit.backtest.audit import Audit
+from toolkit.backtest.describe import (
+    account_notices,
+    actions_entry,
+    audit_entry,
+    data_entry,
+    endings,
+    sleeves_entry,
+    versions,
+)
 from toolkit.backtest.engine import Account, TimeLoop
 from toolkit.backtest.limits_log import limits_log
 from toolkit.backtest.replay import TOLERANCE, Reconciliation, Replay
-from toolkit.panel import Notice, Panel
+from toolkit.panel import Panel
 from toolkit.record import RunRecord
 from toolkit.universe import Sleeve
-
-_VERSIONS = (
-    "hashpivot",
-    "clarabel",
-    "cvxpy",
-    "numba",
-    "numpy",
-    "pandas",
-    "vectorbt",
-    "vectorbt-rust",
-)
 
 
 @dataclass(frozen=True)
@@ -213,7 +208,7 @@ class BacktestResult:
 
     def _equity_at_orders(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         equity = self.account.simulation.equity
-        return equity.to_numpy()[equity.index.get_indexer(self.orders["session"])]
+        return equity.to_numpy()[equity.index.get_indexer(pd.Index(self.orders["session"]))]
 
     @property
     def run_id(self) -> str:
@@ -290,92 +285,17 @@ class BacktestResult:
                 "data": panel.digest(),
                 "code": self.origin.code,
             },
-            "versions": {"python": platform.python_version(), **versions()},
+            "versions": versions(),
             "command": self.origin.command,
-            "data": {
-                "source": self.origin.source,
-                "panel_digest": panel.digest(),
-                "fields": [
-                    {
-                        "name": name,
-                        "unit": quantity.unit,
-                        "source": quantity.source,
-                        "rows": len(quantity.values),
-                        "first": f"{quantity.values.index.min():%Y-%m-%d}",
-                        "last": f"{quantity.values.index.max():%Y-%m-%d}",
-                    }
-                    for name, quantity in sorted(panel.fields.items())
-                    if len(quantity.values)
-                ],
-            },
-            "sleeves": {
-                asset.id: [[m.since.isoformat(), m.sleeve.value] for m in asset.memberships]
-                for asset in panel.universe
-            },
-            "audit": None if self.audit is None else _audit_entry(self.audit),
+            "data": data_entry(panel, self.origin.source),
+            "sleeves": sleeves_entry(panel),
+            "audit": None if self.audit is None else audit_entry(self.audit),
             "reconciliation": None
             if self.reconciliation is None
             else {**asdict(self.reconciliation), "tolerance": TOLERANCE},
-            "notices": [asdict(notice) for notice in (*panel.notices, *self._notices())],
-            "endings": self.endings(),
-            "corporate_actions": [
-                {"asset": a.asset, "day": a.day.isoformat(), "action": a.action, "terms": a.terms}
-                for a in panel.universe.actions
+            "notices": [
+                asdict(notice) for notice in (*panel.notices, *account_notices(self.account))
             ],
+            "endings": endings(self.account, panel),
+            "corporate_actions": actions_entry(panel),
         }
-
-    def endings(self) -> list[dict[str, Any]]:
-        """Holdings that a closing ended: what ended them, when, and what was received."""
-        market, book = self.account.simulation.market, self.account.simulation.book
-        found = []
-        for column, row in enumerate(market.settlement):
-            asset = self.panel.universe[market.assets[column]]
-            if row < 1 or asset.closing is None or book.holdings[row - 1, column] <= 0.0:
-                continue
-            units, price = book.holdings[row - 1, column], market.prices[row, column]
-            found.append(
-                {
-                    "asset": asset.id,
-                    "kind": asset.closing.kind,
-                    "session": f"{market.sessions[row]:%Y-%m-%d}",
-                    "units": float(units),
-                    "value_per_unit": float(price),
-                    "proceeds": float(units * price),
-                    "note": asset.closing.note,
-                }
-            )
-        return found
-
-    def _notices(self) -> tuple[Notice, ...]:
-        simulation = self.account.simulation
-        found = []
-        if simulation.overdraft > 1e-9:
-            text = (
-                f"Cash was overdrawn by up to {simulation.overdraft:.2%} of equity for a session, "
-                f"where a sale after New York's close brought less than was spent before it."
-            )
-            found.append(Notice("overdraft", str(self.panel.universe.cash), "", text))
-        book = simulation.book
-        open_orders = book.pending & ((book.order > 0.0) | (book.units > 0.0))
-        waiting = [
-            a for a, is_open in zip(simulation.market.assets, open_orders, strict=True) if is_open
-        ]
-        if waiting:
-            last = f"{simulation.market.sessions[-1]:%Y-%m-%d}"
-            text = f"Orders in {', '.join(waiting)} were still waiting for a tradable session."
-            found.append(Notice("unfilled", ", ".join(waiting), last, text))
-        return tuple(found)
-
-
-def _audit_entry(audit: Audit) -> dict[str, Any]:
-    return {
-        "cuts": audit.cuts,
-        "differences": audit.differences,
-        "findings": [asdict(finding) for finding in audit.findings[:20]],
-        "cannot_see": list(audit.cannot_see),
-    }
-
-
-def versions() -> Mapping[str, str]:
-    """Versions of the packages that can change a number."""
-    return {name: version(name) for name in _VERSIONS}

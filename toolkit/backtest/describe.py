@@ -1,0 +1,119 @@
+"""The parts of a run's description: data, events, checks and versions as plain values."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from toolkit.backtest.audit import Audit
+from toolkit.backtest.engine import Account
+from toolkit.panel import Notice, Panel
+
+_PACKAGES = (
+    "hashpivot",
+    "clarabel",
+    "cvxpy",
+    "numba",
+    "numpy",
+    "pandas",
+    "vectorbt",
+    "vectorbt-rust",
+)
+_SMALLEST_OVERDRAFT = 1e-9
+_FINDINGS_KEPT = 20
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a number."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+def data_entry(panel: Panel, source: str) -> dict[str, Any]:
+    """Where the data came from: each field with its unit, source, rows and period."""
+    return {
+        "source": source,
+        "panel_digest": panel.digest(),
+        "fields": [
+            {
+                "name": name,
+                "unit": quantity.unit,
+                "source": quantity.source,
+                "rows": len(quantity.values),
+                "first": f"{quantity.values.index.min():%Y-%m-%d}",
+                "last": f"{quantity.values.index.max():%Y-%m-%d}",
+            }
+            for name, quantity in sorted(panel.fields.items())
+            if len(quantity.values)
+        ],
+    }
+
+
+def sleeves_entry(panel: Panel) -> dict[str, list[list[str]]]:
+    """Sleeves of each asset by date."""
+    return {
+        asset.id: [[member.since.isoformat(), member.sleeve.value] for member in asset.memberships]
+        for asset in panel.universe
+    }
+
+
+def actions_entry(panel: Panel) -> list[dict[str, str]]:
+    """Corporate actions that are recorded and, prices being adjusted, move nothing."""
+    return [
+        {"asset": a.asset, "day": a.day.isoformat(), "action": a.action, "terms": a.terms}
+        for a in panel.universe.actions
+    ]
+
+
+def audit_entry(audit: Audit) -> dict[str, Any]:
+    """Outcome of the look-ahead audit; the first findings are kept."""
+    return {
+        "cuts": audit.cuts,
+        "differences": audit.differences,
+        "findings": [asdict(finding) for finding in audit.findings[:_FINDINGS_KEPT]],
+        "cannot_see": list(audit.cannot_see),
+    }
+
+
+def endings(account: Account, panel: Panel) -> list[dict[str, Any]]:
+    """Holdings that a closing ended: what ended them, when, and what was received."""
+    market, book = account.simulation.market, account.simulation.book
+    found = []
+    for column, row in enumerate(market.settlement):
+        asset = panel.universe[market.assets[column]]
+        if row < 1 or asset.closing is None or book.holdings[row - 1, column] <= 0.0:
+            continue
+        units, price = float(book.holdings[row - 1, column]), float(market.prices[row, column])
+        found.append(
+            {
+                "asset": asset.id,
+                "kind": asset.closing.kind,
+                "session": f"{market.sessions[row]:%Y-%m-%d}",
+                "units": units,
+                "value_per_unit": price,
+                "proceeds": units * price,
+                "note": asset.closing.note,
+            }
+        )
+    return found
+
+
+def account_notices(account: Account) -> tuple[Notice, ...]:
+    """What a reader should know of the account: overdrafts, and orders that never filled."""
+    simulation = account.simulation
+    found = []
+    if simulation.overdraft > _SMALLEST_OVERDRAFT:
+        text = (
+            f"Cash was overdrawn by up to {simulation.overdraft:.2%} of equity for a session, "
+            f"where a sale after New York's close brought less than was spent before it."
+        )
+        found.append(Notice("overdraft", "", "", text))
+    book, market = simulation.book, simulation.market
+    is_open = book.pending & ((book.order > 0.0) | (book.units > 0.0))
+    waiting = ", ".join(name for name, flag in zip(market.assets, is_open, strict=True) if flag)
+    if waiting:
+        last = f"{market.sessions[-1]:%Y-%m-%d}"
+        text = f"Orders in {waiting} were still waiting for a tradable session."
+        found.append(Notice("unfilled", waiting, last, text))
+    return tuple(found)

@@ -37,6 +37,10 @@ class Sleeve(StrEnum):
 MINERS = (Sleeve.LEGACY_MINERS, Sleeve.PIVOTING_MINERS)
 
 
+UNSETTLED = date(2200, 1, 1)
+"""Stands for the settlement of a closing whose day is not known yet."""
+
+
 @component
 class Membership:
     """An asset belongs to a sleeve from a session on, until a later membership."""
@@ -152,9 +156,9 @@ class Asset:
     def until(self, day: date) -> Asset:
         """The asset as it was known on a day: later sleeves, events and halts are absent."""
         closing = self.closing if self.closing and self.closing.known_from <= day else None
-        if closing is not None and closing.settlement > day:
-            # That the asset ends is known by now; what its holders will receive is not.
-            closing = replace(closing, value=None)
+        if closing is not None and closing.kind != "coverage_ended" and closing.settlement > day:
+            # That the asset ends is known by now; what its holders will receive, and when, is not.
+            closing = replace(closing, value=None, settles=UNSETTLED)
         halts = tuple(
             replace(halt, last=halt.last if halt.last and halt.last <= day else None)
             for halt in self.halts

@@ -31,6 +31,8 @@ _EXPLAINED = 3
 _SESSIONS, _UNIVERSE = "later sessions", "later assets or events of the universe"
 
 Frames = dict[str, pd.DataFrame]
+Rows = NDArray[np.intp]
+Difference = tuple[str, str, float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -99,40 +101,207 @@ def audit(
 
     Notes
     -----
-    Two quantities are equal with the same NaN pattern and a difference of at most 1e-9. Every
-    recomputation gets a copy of the strategy as it was given, so that it cannot remember the
-    future from another one.
+    Two quantities are equal with the same NaN pattern and a difference of at most 1e-9. Each
+    recomputation has its own copy of the strategy, so that none remembers what another one saw.
     """
-
-    def outputs_of(some: Panel) -> Frames:
-        return outputs(loop, strategy, some, deep=deep)
-
-    full = outputs_of(panel)
-    rows = choose_cuts(full, cuts, seed)
+    whole = outputs(loop, strategy, panel, deep=deep)
+    examination = _Examination(loop, strategy, panel, whole, deep)
+    rows = choose_cuts(whole, cuts, seed)
     findings: list[Finding] = []
     for count, row in enumerate(rows):
-        cut = panel.sessions[row]
-        truth, past = _known_at(cut, full, loop, panel), panel.until(cut)
-        try:
-            seen = _known_at(cut, outputs_of(past), loop, past)
-        except Exception as error:
-            differences = _refusal(truth["targets"], cut, error)
-        else:
-            differences = _differences(truth, seen)
-        for what, found in differences.items():
-            name = what if what in truth else "targets"
-
-            def same(some: Panel, name: str = name, truth: Frames = truth) -> bool:
-                # `some` may have later sessions than the last of `truth`.
-                last = panel.sessions[len(truth["targets"]) - 1]
-                try:
-                    again = _known_at(last, outputs_of(some), loop, some)
-                except Exception:
-                    return False
-                return name not in _differences(truth, again)
-
-            culprit = _culprit(same, panel, past) if len(findings) < _EXPLAINED else ""
-            findings.append(Finding(what, f"{cut:%Y-%m-%d}", *found, culprit))
+        findings += examination.findings(panel.sessions[row], explain=len(findings) < _EXPLAINED)
         if progress is not None:
             progress(count + 1, len(rows))
     return Audit(cuts=len(rows), findings=tuple(findings))
+
+
+def demand_clean(result: Audit) -> None:
+    """Refuse a strategy that saw the future.
+
+    Raises
+    ------
+    LookAheadError
+        Naming the first quantity, asset, session and the part of the panel that gave it away.
+    """
+    if result.findings:
+        found = result.findings[0]
+        raise LookAheadError(
+            f"{found.what} of {found.asset} on {found.session}: {_shown(found.full)} with all "
+            f"data, {_shown(found.without_future)} with the data known on {found.cut}. It used "
+            f"the future, through {found.culprit}. {result.differences} differences at "
+            f"{result.cuts} cuts. Read fields through Panel.known, and look only backwards."
+        )
+
+
+def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = False) -> Frames:
+    """Signals and dense targets on a panel, and the sized weights where `deep`."""
+    strategy = copy.deepcopy(strategy)
+    signals = strategy.read(panel)
+    frames = {f"signal {name}": values for name, values in signals.items()}
+    frames["targets"] = dense_targets(strategy, panel, signals)
+    if deep:
+        try:
+            decisions = loop.run(strategy, panel).decisions
+        except InsufficientHistoryError:
+            # Cut before the run's first fill: there is no sized decision to compare yet.
+            return frames
+        sized = {made.decision.session: made.allocation.weights for made in decisions}
+        frames["sized weights"] = pd.DataFrame(sized).T
+    return frames
+
+
+def choose_cuts(frames: Mapping[str, pd.DataFrame], cuts: int | None, seed: int) -> Rows:
+    """Rows to cut at, increasing.
+
+    Parameters
+    ----------
+    frames
+        Dense ``targets``, and signals by name.
+    cuts
+        How many; None, or more than there are sessions, for all of them.
+
+    Notes
+    -----
+    A rule that peeks at tomorrow shows only where tomorrow makes a difference. A quarter of the
+    cuts lie at the largest changes of the targets and of each signal, which finds the rare switch
+    among daily drift; a quarter where the targets change or one session before; the rest anywhere
+    after the first target.
+    """
+    targets = frames["targets"]
+    rows = len(targets)
+    if cuts is None or cuts >= rows:
+        return np.arange(rows)
+    generator = np.random.default_rng(seed)
+    largest = [
+        _changes(frame.reindex(targets.index), generator)[: max(1, cuts // 4 // len(frames))]
+        for frame in frames.values()
+    ]
+    chosen = np.unique(np.concatenate(largest))[: cuts // 2]
+    changes = _changes(targets, generator)
+    # Without a future the last row has nothing to hide.
+    anywhere = np.arange(np.argmax(targets.notna().any(axis=1)), rows - 1)
+    for pool, enough in ((np.union1d(changes, changes - 1), cuts // 2), (anywhere, cuts)):
+        left = np.setdiff1d(pool, chosen)
+        drawn = generator.choice(left, min(enough - len(chosen), len(left)), replace=False)
+        chosen = np.concatenate([chosen, drawn])
+    return np.sort(chosen)
+
+
+def _changes(frame: pd.DataFrame, generator: np.random.Generator) -> Rows:
+    """Rows that differ from the one before, the largest change first, ties at random."""
+    values = np.nan_to_num(frame.to_numpy(dtype=float), nan=-1.0, posinf=1e300, neginf=-1e300)
+    size = np.abs(np.diff(values, axis=0, prepend=values[:1])).sum(axis=1)
+    order = np.lexsort((generator.random(len(size)), -size))
+    return order[: np.count_nonzero(size > TOLERANCE)]
+
+
+@dataclass(frozen=True)
+class _Examination:
+    """One strategy on one panel, asked again and again with less of the future."""
+
+    loop: TimeLoop
+    strategy: Strategy
+    panel: Panel
+    whole: Frames
+    deep: bool
+
+    def findings(self, cut: pd.Timestamp, *, explain: bool) -> list[Finding]:
+        """What differs at or before a cut."""
+        truth = self._up_to(cut, self.panel, self.whole)
+        past = self.panel.until(cut)
+        try:
+            differences = _differences(truth, self._answer(cut, past))
+        except Exception as error:
+            # What fails without the future needs the future, unless it had no opinion by then.
+            if truth["targets"].isna().to_numpy().all():
+                return []
+            refused = (f"({type(error).__name__}: {error})", f"{cut:%Y-%m-%d}", None, None)
+            differences = {"targets": refused}
+        return [
+            Finding(
+                name,
+                f"{cut:%Y-%m-%d}",
+                *difference,
+                self._culprit(cut, name, truth, past) if explain else "",
+            )
+            for name, difference in differences.items()
+        ]
+
+    def _answer(self, cut: pd.Timestamp, panel: Panel) -> Frames:
+        again = outputs(self.loop, self.strategy, panel, deep=self.deep)
+        return self._up_to(cut, panel, again)
+
+    def _up_to(self, cut: pd.Timestamp, panel: Panel, frames: Frames) -> Frames:
+        """Outputs at or before a cut, with what the risk model says there."""
+        known = {name: frame.loc[:cut] for name, frame in frames.items()}
+        row = int(panel.sessions.searchsorted(cut))
+        estimate = covariance_at(self.loop.risk_model, panel.returns(), row, panel)
+        return known if estimate is None else {**known, "covariance": estimate.matrix}
+
+    def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:
+        """The parts of the future without which the answer changes, found by cutting each."""
+
+        def unchanged(panel: Panel) -> bool:
+            try:
+                return name not in _differences(truth, self._answer(cut, panel))
+            except Exception:
+                return False
+
+        rest = self.panel
+        if not unchanged(rest):
+            return "chance: asked twice, it does not give the same answer"
+        culprits = []
+        for part in (_SESSIONS, *past.fields, _UNIVERSE):
+            less = _without(rest, past, part)
+            if unchanged(less):
+                rest = less
+            else:
+                culprits.append(f"later rows of {part}" if part in past.fields else part)
+        return " and ".join(culprits)
+
+
+def _without(panel: Panel, past: Panel, part: str) -> Panel:
+    """The panel with one of its parts as it was in the past."""
+    if part == _SESSIONS:
+        return replace(panel, sessions=past.sessions)
+    if part == _UNIVERSE:
+        return replace(panel, universe=past.universe)
+    return replace(panel, fields={**panel.fields, part: past.fields[part]})
+
+
+def _differences(full: Frames, seen: Frames) -> dict[str, Difference]:
+    """First difference of each quantity that both have."""
+    found = {name: _first_difference(full[name], seen[name]) for name in full if name in seen}
+    return {name: difference for name, difference in found.items() if difference is not None}
+
+
+def _first_difference(full: pd.DataFrame, seen: pd.DataFrame) -> Difference | None:
+    """Asset, row and both values of the first difference, or None.
+
+    An asset that the past does not know yet must have no weight and no opinion in the full run.
+    """
+    rows, columns = full.index, full.columns
+    if not (rows.equals(seen.index) and columns.equals(seen.columns)):
+        rows, columns = rows.union(seen.index), columns.union(seen.columns, sort=False)
+        full = full.reindex(index=rows, columns=columns)
+    left = full.to_numpy(dtype=float)
+    right = seen.reindex(index=rows, columns=columns).to_numpy(dtype=float)
+    # infinity - infinity is NaN: equal cells are equal whatever they hold.
+    with np.errstate(invalid="ignore"):
+        equal = (left == right) | (np.abs(left - right) <= TOLERANCE)
+    equal |= np.isnan(left) & np.isnan(right)
+    equal |= ~columns.isin(seen.columns) & (left == 0.0)
+    if equal.all():
+        return None
+    row, column = np.argwhere(~equal)[0]
+    label = rows[row]
+    name = f"{label:%Y-%m-%d}" if isinstance(label, pd.Timestamp) else str(label)
+    return str(columns[column]), name, _finite(left[row, column]), _finite(right[row, column])
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _shown(value: float | None) -> str:
+    return "no value" if value is None else f"{value:.6g}"

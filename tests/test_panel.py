@@ -134,7 +134,9 @@ def test_known_is_the_last_public_number_of_each_column_at_each_decision(source,
     max_age = None if max_days is None else max_days * DAY
     panel = Panel(Universe((CASH,)), SESSIONS, {"odd": source})
     found = panel.known("odd", max_age).to_numpy()
-    rows = list(zip(source.values.index, source.available_at, source.values.to_numpy(), strict=True))
+    rows = list(
+        zip(source.values.index, source.available_at, source.values.to_numpy(), strict=True)
+    )
     for position, session in enumerate(SESSIONS):
         decision = (session + DAY).tz_localize("UTC")
         for column in range(source.values.shape[1]):
@@ -233,9 +235,7 @@ def test_an_asset_has_neither_price_nor_trade_before_it_is_usable():
 
 @pytest.mark.parametrize("value", [0.0, 3.5])
 def test_a_closing_values_at_the_last_price_then_pays_then_is_gone(value):
-    closing = Closing(
-        "bankruptcy", date(2024, 3, 19), date(2024, 3, 13), date(2024, 3, 26), value
-    )
+    closing = Closing("bankruptcy", date(2024, 3, 19), date(2024, 3, 13), date(2024, 3, 26), value)
     panel = panel_of(CASH, replace(MINER, closing=closing))
     raw, price = panel.fields["close"].values["MINER"], panel.prices()["MINER"]
     assert (price[:"2024-03-19"] == raw.reindex(SESSIONS)[:"2024-03-19"]).all()
@@ -290,9 +290,10 @@ def test_members_are_the_eligible_assets_of_a_sleeve_by_date():
     legacy = panel.members([Sleeve.LEGACY_MINERS])
     pivoting = panel.members([Sleeve.PIVOTING_MINERS])
     assert legacy["MINER"].tolist() == (SESSIONS < "2024-03-20").tolist()
-    assert pivoting["MINER"].tolist() == (
-        (SESSIONS >= "2024-03-20") & (SESSIONS < "2024-04-03")
-    ).tolist()
+    assert (
+        pivoting["MINER"].tolist()
+        == ((SESSIONS >= "2024-03-20") & (SESSIONS < "2024-04-03")).tolist()
+    )
     assert not legacy["COIN"].any()
 
 

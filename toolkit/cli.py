@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 app = typer.Typer(
-    help="Backtest portfolios of Bitcoin, miners and AI-linked assets, and trust the result.",
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Plain help: drawing boxes takes three times as long as everything else that help does.
+    rich_markup_mode=None,
 )
 
 StrategyName = Annotated[
@@ -40,6 +41,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on s
 Runs = Annotated[
     Path, typer.Option("--runs", envvar="HASHPIVOT_RUNS", help="Folder of run folders.")
 ]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        _print(f"hashpivot {version('hashpivot')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version.")
+    ] = False,
+) -> None:
+    """Backtest portfolios of Bitcoin, miners and AI-linked assets, and trust the result."""
 
 
 @app.command()
@@ -58,7 +76,7 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     replay: Annotated[bool, typer.Option("--replay/--no-replay", help="Account twice.")] = True,
     runs: Runs = Path("runs"),
 ) -> None:
-    """Backtest a strategy, check the result, and write it to a run folder."""
+    """Backtest a strategy and write a run folder."""
     chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
     experiment = _experiment(strategy, data, start, end, chosen)
     result = experiment.run(_progress("decisions"), shlex.join(["hashpivot", *sys.argv[1:]]))
@@ -81,7 +99,7 @@ def audit(
     deep: Annotated[bool, typer.Option("--deep", help="Also compare the sized decisions.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look for look-ahead: recompute a strategy without the future, and compare."""
+    """Look for look-ahead in a strategy."""
     from dataclasses import asdict
 
     from toolkit.backtest.audit import audit as look_ahead_audit
@@ -126,7 +144,7 @@ def report(
     runs: Runs = Path("runs"),
     out: Annotated[Path | None, typer.Option(help="Where to write the page.")] = None,
 ) -> None:
-    """Write the report page of a run again, from its files alone."""
+    """Write the page of a run again from its files."""
     from toolkit.record import RunRecord, find_run
     from toolkit.report.page import render
 
@@ -155,7 +173,7 @@ def strategies(as_json: AsJson = False) -> None:
 
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
-    """Show versions, and whether each part of the machinery works here."""
+    """Try every part of the machinery."""
     from toolkit.doctor import examine
 
     checks = examine()

@@ -6,11 +6,16 @@ cut. Whatever differs at or before the cut has used something that was not publi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from toolkit.backtest.engine import Progress, TimeLoop
+from toolkit.backtest.engine import Progress, TimeLoop, covariance_at, dense_targets
+from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
 

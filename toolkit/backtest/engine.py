@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from toolkit.backtest.accounts import market_of, open_for_orders
-from toolkit.backtest.ledger import Ledger, Simulation, checked_targets
+from toolkit.backtest.inputs import checked_targets
+from toolkit.backtest.ledger import Ledger, Simulation
 from toolkit.backtest.schedule import Schedule
 from toolkit.errors import ConfigError
 from toolkit.optimize.costs import Cost

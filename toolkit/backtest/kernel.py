@@ -5,6 +5,7 @@ Kept apart from `ledger` so that numba is loaded only when something is simulate
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numba
@@ -93,7 +94,8 @@ def equity_after_costs(equity: float, bids: Bids) -> float:
             if bids.waiting[i]:
                 change = traded_value(bids.order[i], after, bids.held[i], bids.permission[i])
                 if change != 0.0:
-                    rate = bids.buy_rate[i] if change > 0.0 else -bids.sell_rate[i]
+                    buy, sell = bids.buy_rate[i], -bids.sell_rate[i]
+                    rate = buy if change > 0.0 else sell
                     value += rate * bids.held[i]
                     slope += rate * bids.order[i]
         updated = value / slope
@@ -110,10 +112,8 @@ def affordable_share(cash: float, after: float, bids: Bids) -> float:
     for i in range(len(bids.order)):
         if bids.waiting[i]:
             change = traded_value(bids.order[i], after, bids.held[i], bids.permission[i])
-            if change > 0.0:
-                needed += change * (1.0 + bids.buy_rate[i])
-            else:
-                available -= change * (1.0 - bids.sell_rate[i])
+            needed += max(change, 0.0) * (1.0 + bids.buy_rate[i])
+            available += max(-change, 0.0) * (1.0 - bids.sell_rate[i])
     if needed <= available or needed <= 0.0:
         return 1.0
     return max(available, 0.0) / needed
@@ -138,7 +138,7 @@ def settle(t: int, i: int, terms: Terms, book: Book) -> None:
 @numba.njit(cache=True, error_model="numpy")
 def trade(t: int, i: int, quantity: float, terms: Terms, book: Book) -> None:
     """Book one order: units, cash, fee and slippage."""
-    side = 1.0 if quantity > 0.0 else -1.0
+    side = math.copysign(1.0, quantity)
     value = abs(quantity) * terms.prices[t, i]
     slipped = 1.0 + side * terms.slippage[t, i]
     fee = value * slipped * terms.fee[t, i]
@@ -176,8 +176,10 @@ def fill(t: int, now: int, terms: Terms, book: Book, bids: Bids) -> None:
             continue
         book.pending[i] = False
         change = traded_value(bids.order[i], after, bids.held[i], bids.permission[i])
-        quantity = change * (share if change > 0.0 else 1.0) / terms.prices[t, i]
-        if quantity < 0.0 and (bids.order[i] == 0.0 or quantity < -book.units[i]):
+        if share < 1.0 and change > 0.0:
+            change *= share
+        quantity = change / terms.prices[t, i]
+        if bids.order[i] == 0.0 or quantity < -book.units[i]:
             quantity = -book.units[i]
         if is_order(quantity, terms.prices[t, i], after):
             trade(t, i, quantity, terms, book)
@@ -200,6 +202,7 @@ def advance(first: int, last: int, terms: Terms, book: Book) -> None:
     assets = len(book.units)
     held, waiting = np.zeros(assets), np.zeros(assets, dtype=np.bool_)
     buy_rate, sell_rate = np.zeros(assets), np.zeros(assets)
+    stages = terms.stage.max() + 1
     for t in range(first, last):
         if not np.isnan(book.orders[t, 0]):
             for i in range(assets):
@@ -213,13 +216,15 @@ def advance(first: int, last: int, terms: Terms, book: Book) -> None:
                 buy_rate[i] = (1.0 + terms.slippage[t, i]) * (1.0 + terms.fee[t, i]) - 1.0
                 sell_rate[i] = 1.0 - (1.0 - terms.slippage[t, i]) * (1.0 - terms.fee[t, i])
             bids = Bids(waiting, book.order, held, terms.permission[t], buy_rate, sell_rate)
-            for now in range(terms.stage.max() + 1):
+            for now in range(stages):
                 fill(t, now, terms, book, bids)
-        book.equity[t] = book.loose[0]
+        value = book.loose[0]
         for i in range(assets):
             if book.units[i] != 0.0:
-                book.equity[t] += book.units[i] * terms.prices[t, i]
+                value += book.units[i] * terms.prices[t, i]
+        book.equity[t] = value
         if terms.cash_column >= 0:
             sweep(t, terms, book)
-        book.holdings[t] = book.units
+        for i in range(assets):
+            book.holdings[t, i] = book.units[i]
         book.cash[t] = book.loose[0]

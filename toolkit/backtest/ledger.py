@@ -16,16 +16,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.errors import ConfigError, DataError, UnknownAssetError, suggestion
+from toolkit.backtest.inputs import (
+    checked_axes,
+    checked_flags,
+    checked_prices,
+    checked_stages,
+    checked_targets,
+)
+from toolkit.errors import ConfigError
 from toolkit.optimize.costs import CostRates
 
 if TYPE_CHECKING:
     from toolkit.backtest.kernel import Book
 
 Floats = NDArray[np.float64]
-
-_ROUNDING, _EXCESS = 1e-12, 1e-9
-"""How far rounding may bring a target below 0, and a sum of targets above 1."""
 
 SMALLEST_INITIAL_CASH = 1_000.0
 """Below it the smallest order of the replay engine is no longer negligible."""
@@ -250,18 +254,18 @@ def simulate(
         Initial cash too small, an unknown stage.
     """
     sessions, assets = checked_axes(prices)
-    values = _checked_prices(prices)
+    values = checked_prices(prices)
     valued = _forward_filled(values)
     open_now = np.isfinite(values) & (values > 0.0)
     if tradable is not None:
-        open_now &= _checked_flags(tradable, prices)
+        open_now &= checked_flags(tradable, prices)
     rates = rates or CostRates()
     market = Market(
         sessions=sessions,
         assets=assets,
         prices=valued,
         permission=open_now.astype(np.int8),
-        stage=_stages(closing_order or {}, assets),
+        stage=checked_stages(closing_order or {}, assets),
         settlement=np.full(len(assets), -1, dtype=np.int64),
         fee=np.full(values.shape, rates.fee),
         slippage=np.full(values.shape, rates.slippage),
@@ -272,135 +276,9 @@ def simulate(
     return ledger.simulation()
 
 
-def checked_axes(prices: pd.DataFrame) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
-    """Sessions and asset names of a price frame, refused where unsorted or repeated."""
-    sessions, assets = prices.index, tuple(str(name) for name in prices.columns)
-    if not isinstance(sessions, pd.DatetimeIndex) or prices.empty or sessions.hasnans:
-        raise DataError(
-            "prices must have a column an asset and a row a session, each labelled by its day "
-            f"(a DatetimeIndex); found {len(assets)} columns and {len(sessions)} rows of "
-            f"{type(sessions).__name__}{' with NaT' if sessions.hasnans else ''}."
-        )
-    if not (sessions.is_monotonic_increasing and sessions.is_unique):
-        late = sessions[1:][sessions[1:] <= sessions[:-1]][0]
-        raise DataError(
-            f"prices: session {late:%Y-%m-%d} repeats or is out of order; sort the rows."
-        )
-    twice = sorted({name for name in assets if assets.count(name) > 1})
-    if twice:
-        raise DataError(f"prices: more than one column for {', '.join(twice)}; keep one.")
-    return sessions, assets
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> Floats:
-    """The frame's values as a private array; text that looks like a number is no number."""
-    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if dtype.kind not in "fiu":
-            raise DataError(f"{name}: column {column!r} holds {dtype}, expected numbers.")
-    return np.array(frame.to_numpy(dtype=np.float64), order="C")
-
-
-def _checked_prices(prices: pd.DataFrame) -> Floats:
-    values = _numbers(prices, "prices")
-    if values.min() > 0.0 and values.max() < np.inf:
-        return values
-    wrong = np.isinf(values) | (values < 0.0)
-    # A price of zero ends an asset: nothing may follow it.
-    alive = np.where(np.isnan(values), 0.0, values) > 0.0
-    alive_later = np.maximum.accumulate(alive[::-1], axis=0)[::-1]
-    wrong |= (values == 0.0) & alive_later
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise DataError(
-            f"prices: {prices.columns[column]} on {prices.index[row]:%Y-%m-%d} is "
-            f"{values[row, column]}; expected a positive finite price, NaN for no trade, or 0 for "
-            f"good. Correct the row."
-        )
-    return values
-
-
 def _forward_filled(values: Floats) -> Floats:
     missing = np.isnan(values)
     if not missing.any():
         return values
     rows = np.where(missing, 0, np.arange(len(values))[:, None])
     return np.take_along_axis(values, np.maximum.accumulate(rows, axis=0), axis=0)
-
-
-def _checked_flags(tradable: pd.DataFrame, prices: pd.DataFrame) -> NDArray[np.bool_]:
-    for what, given, wanted in (
-        ("sessions", tradable.index, prices.index),
-        ("assets", tradable.columns, prices.columns),
-    ):
-        if not given.equals(wanted):
-            raise DataError(
-                f"tradable: its {len(given)} {what} are not the {len(wanted)} {what} of prices in "
-                f"their order; reindex it like prices."
-            )
-    for column, dtype in zip(tradable.columns, tradable.dtypes, strict=True):
-        if dtype != np.bool_:
-            raise DataError(f"tradable: column {column!r} holds {dtype}, expected bool.")
-    return tradable.to_numpy(dtype=np.bool_)
-
-
-def _stages(closing_order: dict[str, int], assets: tuple[str, ...]) -> NDArray[np.int64]:
-    for name, stage in closing_order.items():
-        if name not in assets:
-            raise UnknownAssetError(f"closing_order names {name!r}. {suggestion(name, assets)}")
-        if stage not in (0, 1, 2, 3):
-            raise ConfigError(
-                f"closing_order: {name} has stage {stage!r}; a stage is 0 (closes first) to 3."
-            )
-    return np.array([closing_order.get(name, 0) for name in assets], dtype=np.int64)
-
-
-def checked_targets(
-    targets: pd.DataFrame, sessions: pd.DatetimeIndex, assets: tuple[str, ...]
-) -> Floats:
-    """Target weights as sessions x assets, every row complete or all NaN.
-
-    Raises
-    ------
-    UnknownAssetError, DataError
-        Naming the asset and the session.
-    """
-    names = [str(name) for name in targets.columns]
-    for name in names:
-        if name not in assets:
-            raise UnknownAssetError(f"targets name {name!r}. {suggestion(name, assets)}")
-    for what, labels in (("session", targets.index), ("asset", pd.Index(names))):
-        if not labels.is_unique:
-            twice = labels[labels.duplicated()][0]
-            raise DataError(f"targets: {what} {twice} repeats; keep one of each.")
-    rows = sessions.get_indexer(targets.index)
-    if (rows < 0).any():
-        stranger = targets.index[rows < 0][0]
-        raise DataError(f"targets: {stranger} is no session of the prices; use their sessions.")
-    given = _numbers(targets, "targets")
-    decided = ~np.isnan(given).all(axis=1)
-    weights = given[decided]
-    with np.errstate(invalid="ignore"):
-        total = weights.sum(axis=1)
-    # A comparison with NaN is False, so that NaN is refused, too.
-    if not (weights.min(initial=0.0) >= -_ROUNDING and total.max(initial=0.0) <= 1.0 + _EXCESS):
-        sound = (weights.min(axis=1) >= -_ROUNDING) & (total <= 1.0 + _EXCESS)
-        first = int(np.argmin(sound))
-        found = {k: float(v) for k, v in zip(names, weights[first], strict=True) if v != 0.0}
-        session = targets.index[decided][first]
-        raise DataError(f"The target of {session:%Y-%m-%d} {_problem(weights[first])}: {found}.")
-    complete = np.full((len(sessions), len(assets)), np.nan)
-    columns = [assets.index(name) for name in names]
-    scattered = np.zeros((len(weights), len(assets)))
-    scattered[:, columns] = np.maximum(weights, 0.0)
-    complete[rows[decided]] = scattered
-    return complete
-
-
-def _problem(weights: Floats) -> str:
-    if np.isnan(weights).any():
-        return "is partly NaN; give every weight, or none"
-    if np.isinf(weights).any():
-        return "is infinite; weights are fractions of equity"
-    if weights.min() < -_ROUNDING:
-        return "has a negative weight; portfolios are long-only"
-    return "sums to more than 1; there is no leverage"

@@ -94,8 +94,7 @@ class Certifier:
 
     def resolution(self, facts: Facts, total: float) -> float:
         """Differences of totals that count as none: a millionth, of a hundredth unit at least."""
-        unit = facts.risk.variance if facts.risk else 1.0
-        return 1e-6 * max(abs(total), 0.01 * unit)
+        return 1e-6 * max(abs(total), 0.01 * self.objective.unit(facts))
 
     def tidied(self, facts: Facts, weights: Floats) -> Floats:
         """The weights with the solver's rounding taken off: on a bound where next to it."""
@@ -141,9 +140,7 @@ class Certifier:
 
     def _left_out(self, facts: Facts, weights: Floats, dropped: Any) -> Floats:
         kept = np.where(dropped, facts.holdings, weights)
-        if self.roster.cash is None and facts.current is not None:
-            traded = ~dropped & (weights != facts.holdings)
-            if not traded.any():
-                return facts.current
-            return self._balanced(facts, kept, traded)
-        return self._balanced(facts, kept, ~dropped) if dropped.any() else weights
+        traded = kept != facts.holdings
+        if facts.current is not None and not traded[self.roster.risky].any():
+            return facts.current
+        return self._balanced(facts, kept, traded) if dropped.any() else weights

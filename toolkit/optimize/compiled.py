@@ -21,6 +21,7 @@ TOLERANCE = 1e-10
 
 _AGREEMENT = 1e-12
 _OUTSIDE = 1e-9
+_ABSURD = 1e12
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,12 @@ class CompiledProblem:
         )
         solution = solver.solve()
         point, dual = np.array(solution.x), np.array(solution.z)
-        slope = self._quadratic.symmetric_times(squares, point) + linear
-        stationarity = slope + self._matrix.transposed_times(entries, dual)
-        complementarity = dual @ (rhs - self._matrix.times(entries, point))
-        gap = abs(float(complementarity)) + float(np.abs(stationarity).sum())
-        if not (np.isfinite(gap) and np.isfinite(point).all() and self._in_dual_cone(dual)):
-            gap = np.inf
+        gap = np.inf
+        if np.abs(point).max() < _ABSURD and self._in_dual_cone(dual):
+            slope = self._quadratic.symmetric_times(squares, point) + linear
+            stationarity = slope + self._matrix.transposed_times(entries, dual)
+            complementarity = dual @ (rhs - self._matrix.times(entries, point))
+            gap = abs(float(complementarity)) + float(np.abs(stationarity).sum())
         return Answer(str(solution.status), point, gap / scale, int(solution.iterations))
 
     def _in_dual_cone(self, dual: Floats) -> bool:
@@ -129,7 +130,7 @@ class CompiledProblem:
         for size in dims.soc:
             outside = max(outside, np.linalg.norm(dual[end + 1 : end + size]) - dual[end])
             end += size
-        return bool(outside <= _OUTSIDE)
+        return bool(outside <= _OUTSIDE and np.abs(dual).max() < _ABSURD)
 
     def _input(self, values: Mapping[Any, Floats]) -> tuple[Floats, Floats, Floats, Floats]:
         """Entries of the quadratic form and linear term, of the matrix and its right-hand side."""

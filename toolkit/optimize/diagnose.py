@@ -7,28 +7,31 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from toolkit.errors import InfeasibleLimitsError, SolverError
+from toolkit.optimize.certify import Certifier
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.problems import LeastViolation
-from toolkit.optimize.roster import Flags, Floats, Roster
+from toolkit.optimize.roster import Flags, Floats
 
-MET = 1e-7
-"""Slack, in units of its limit, below which a limit counts as met."""
+MET = 2e-7
+"""Excess over a cap below which a limit counts as met."""
 
-_GAP = 1e-6
+_GAP = 1e-5
 
 
 class Diagnosis:
     """Least violations and conflicts of a set of limits.
 
     Limits yield by rank, lower ranks first, so slacks are decided from the highest rank down: each
-    rank's are as small as the ranks above it allow, and everything below is free meanwhile.
+    rank's are as small as the ranks above it allow, and everything below is free meanwhile. Slacks
+    are those of actual weights, measured in plain arithmetic.
     """
 
-    def __init__(self, roster: Roster, limits: Sequence[Limit]):
-        self._limits = limits
-        self._problem = LeastViolation(roster, limits)
-        self._ranks = np.array([limit.rank for limit in limits])
+    def __init__(self, certifier: Certifier):
+        self._certifier = certifier
+        self._limits = certifier.limits
+        self._problem = LeastViolation(certifier.roster, certifier.limits)
+        self._ranks = np.array([limit.rank for limit in certifier.limits])
         self.yielding = self._ranks == 0
 
     def slacks(self, facts: Facts) -> Floats:
@@ -36,9 +39,8 @@ class Diagnosis:
         room = self._problem.ample(facts)
         for rank in sorted(set(self._ranks.tolist()), reverse=True):
             decided = self._ranks == rank
-            slack = self._solve(facts, decided, room)
-            room = np.where(decided, np.where(slack > MET, slack, 0.0), room)
-        return room * self._problem.units
+            room = np.where(decided, self._excess(facts, decided, room), room)
+        return room
 
     def conflict(self, facts: Facts) -> tuple[str, ...]:
         """Names of limits that cannot hold together, while without any one of them they can.
@@ -49,7 +51,7 @@ class Diagnosis:
         room = self._problem.ample(facts)
         for place in np.flatnonzero(chosen):
             chosen[place] = False
-            chosen[place] = not (self._solve(facts, chosen, room)[chosen] > MET).any()
+            chosen[place] = not self._excess(facts, chosen, room)[chosen].any()
         return tuple(self._limits[place].name for place in np.flatnonzero(chosen))
 
     def error(self, facts: Facts, slacks: Floats) -> InfeasibleLimitsError:
@@ -67,14 +69,20 @@ class Diagnosis:
             dict(relaxation),
         )
 
-    def _solve(self, facts: Facts, priced: Flags, room: Floats) -> Floats:
-        slack, answer = self._problem.solve(facts, priced.astype(float), room)
-        if not answer.gap <= _GAP:
+    def _excess(self, facts: Facts, priced: Flags, room: Floats) -> Floats:
+        """Excess of each limit where the priced ones break their caps as little as possible."""
+        raw, answer = self._problem.solve(facts, priced.astype(float), room)
+        weights = self._certifier.tidied(facts, raw)
+        found = self._certifier.assess(facts, [weights])
+        excess = np.where(found.excess[0] > MET, found.excess[0], 0.0)
+        least = float((excess / self._problem.units)[priced].sum())
+        if not (found.hard[0] <= MET and answer.gap <= _GAP * max(1.0, least)):
             raise SolverError(
                 f"The least violation of the limits on {facts.session.date()} was not found: the "
-                f"solver says {answer.status}, gap {answer.gap:.3g}. Check the caps and the covariance of that session."
+                f"solver says {answer.status}, gap {answer.gap:.3g}, bounds missed by "
+                f"{found.hard[0]:.3g}. Check the caps and the covariance of that session."
             )
-        return slack
+        return excess
 
 
 def named(limits: Sequence[Limit], slacks: Floats) -> Mapping[str, float]:

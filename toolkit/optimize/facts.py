@@ -14,6 +14,8 @@ from toolkit.optimize.roster import Flags, Floats, Roster
 ROUNDING = 1e-9
 """Weights may miss 0 or 1 by this much in sums of floats."""
 
+_LAST_BITS = 1e-12
+
 ASYMMETRY = 1e-8
 INDEFINITE = 1e-6
 """Relative to the largest entry and eigenvalue: below is rounding and repaired, above refused."""
@@ -139,7 +141,7 @@ def _weights(
     """Weights that are not negative and sum to the total, the rest in cash if there is any."""
     weights = roster.floats(values, where)
     missing = total - float(weights.sum())
-    if roster.cash is not None and missing > 0.0:
+    if roster.cash is not None and missing > _LAST_BITS:
         weights[roster.cash] += missing
     elif abs(missing) > ROUNDING:
         raise DataError(

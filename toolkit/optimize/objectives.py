@@ -28,6 +28,10 @@ class Objective(ABC):
     def expression(self, candidate: Candidate) -> Any:
         """The value to minimise, as an annual return."""
 
+    def unit(self, facts: Facts) -> float:
+        """A size of the objective that matters; the solver sees multiples of it."""
+        return 1.0
+
     def ideal(self, facts: Facts) -> Floats | None:
         """Weights that minimise it when nothing binds and trading is free, where they are known."""
         return None
@@ -62,6 +66,10 @@ class TrackTarget(Objective):
     def expression(self, candidate: Candidate) -> Any:
         """Half the risk aversion times the variance of the deviation."""
         return 0.5 * self.risk_aversion * candidate.tracking_variance(self.ridge)
+
+    def unit(self, facts: Facts) -> float:
+        """Risk aversion times the mean variance."""
+        return self.risk_aversion * facts.known_risk().variance
 
     def ideal(self, facts: Facts) -> Floats | None:
         """The target."""

@@ -26,7 +26,7 @@ from toolkit.universe import Asset
 
 OnInfeasible = Literal["least_violation", "keep", "stop"]
 
-_MARGINS = (0.0, 1e-7, 5e-7)
+_MARGINS = (0.0, 1e-6, 1e-5, 1e-4)
 """Added to relaxed caps in turn: at the least violation the portfolios left can be a single one."""
 
 _ROUNDING = 1e-9
@@ -111,7 +111,7 @@ class Program:
 
     @cached_property
     def _diagnosis(self) -> Diagnosis:
-        return Diagnosis(self.roster, self._limits)
+        return Diagnosis(self._certifier)
 
     def solve(self, decision: Decision) -> Allocation:
         """Weights for a decision, certified.
@@ -199,10 +199,11 @@ class Program:
         if conflict and mode == "keep":
             return self._kept(facts, slacks)
         for margin in _MARGINS:
-            found = self._optimum(facts, slacks + margin)
+            allowance = np.where(slacks > 0.0, slacks + margin, 0.0)
+            found = self._optimum(facts, allowance)
             if found is not None:
                 status: Status = "relaxed" if slacks.any() else "optimal"
-                return self._allocation(facts, found.weights, slacks, status, found)
+                return self._allocation(facts, found.weights, allowance, status, found)
         relaxed = f" with {dict(named(self._limits, slacks))} relaxed" if slacks.any() else ""
         _, answer = self._best.solve(facts, slacks)
         raise SolverError(

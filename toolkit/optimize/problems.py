@@ -28,8 +28,8 @@ SMALLEST_UNIT = 0.01
 class BestWeights:
     """Minimise objective plus cost under every limit, each widened by an allowance.
 
-    The objective is divided by the mean variance, so that neither the unit of the covariance nor
-    that of the costs reaches the solver.
+    The total is divided by the objective's unit, so that neither the unit of the covariance nor
+    the risk aversion reaches the solver.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class BestWeights:
     ):
         import cvxpy
 
+        self._objective = objective
         self._candidate = candidate = SymbolicCandidate(roster)
         value = objective.expression(candidate)
         if cost is not None and not cost.free:
@@ -53,16 +54,15 @@ class BestWeights:
         values = self._candidate.values(facts)
         if self._allowance is not None:
             values[self._allowance] = allowance
-        unit = facts.risk.variance if facts.risk else 1.0
-        answer = self._compiled.solve(values, _MAGNIFY / unit)
+        answer = self._compiled.solve(values, _MAGNIFY / self._objective.unit(facts))
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer
 
 
 class LeastViolation:
-    """Minimise the priced sum of slacks, in multiples of each limit's unit.
+    """Minimise the priced sum of excesses over caps, each in multiples of its unit.
 
-    A price of zero with room lets a limit be broken at will; no room holds it.
+    Every excess stays within a room; with a price of zero and ample room a limit does not matter.
     """
 
     def __init__(self, roster: Roster, limits: Sequence[Limit]):
@@ -71,28 +71,28 @@ class LeastViolation:
         self._roster, self._limits = roster, limits
         self.units = np.array([max(abs(limit.cap), SMALLEST_UNIT) for limit in limits])
         self._candidate = candidate = SymbolicCandidate(roster)
-        self._slack = cvxpy.Variable(len(limits))
+        slack = cvxpy.Variable(len(limits))
         self._price = cvxpy.Parameter(len(limits), nonneg=True)
         self._room = cvxpy.Parameter(len(limits), nonneg=True)
         held = [
-            limit.excess(candidate) <= self.units[place] * self._slack[place]
+            limit.excess(candidate) <= self.units[place] * slack[place]
             for place, limit in enumerate(limits)
         ]
         problem = cvxpy.Problem(
-            cvxpy.Minimize(self._price @ self._slack),
-            [*candidate.constraints, *held, self._slack >= 0.0, self._slack <= self._room],
+            cvxpy.Minimize(self._price @ slack),
+            [*candidate.constraints, *held, slack >= 0.0, slack <= self._room],
         )
         self._compiled = CompiledProblem(problem)
 
     def ample(self, facts: Facts) -> Floats:
-        """Room that no portfolio needs, in units: a convex excess is largest at one asset alone."""
+        """Room that no portfolio needs: a convex excess is largest at one asset alone."""
         alone = MeasuredCandidate(self._roster, facts, np.eye(len(self._roster)))
         worst = [float(np.max(limit.excess(alone))) for limit in self._limits]
-        return 1.0 + 2.0 * np.maximum(worst, 0.0) / self.units
+        return self.units + 2.0 * np.maximum(worst, 0.0)
 
     def solve(self, facts: Facts, price: Floats, room: Floats) -> tuple[Floats, Answer]:
-        """Slacks in units, and the answer they come from."""
-        values = {**self._candidate.values(facts), self._price: price, self._room: room}
+        """Weights and the answer they come from."""
+        values = {**self._candidate.values(facts), self._price: price, self._room: room / self.units}
         answer = self._compiled.solve(values)
-        start = self._compiled.column(self._slack)
-        return np.maximum(answer.point[start : start + len(self._limits)], 0.0), answer
+        start = self._compiled.column(self._candidate.deviation)
+        return self._candidate.weights_of(answer.point, start, facts), answer

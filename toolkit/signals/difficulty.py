@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from toolkit.errors import ConfigError
 from toolkit.panel import Panel
 from toolkit.signals.signal import Signal
 from toolkit.units import Days, NonNegative, component
@@ -36,6 +37,13 @@ class HashRibbons(Signal):
     short_days: Days = 30
     long_days: Days = 60
     band: NonNegative = 0.011
+
+    def __post_init__(self) -> None:
+        if self.short_days >= self.long_days:
+            raise ConfigError(
+                f"HashRibbons: short_days = {self.short_days} must be below long_days = "
+                f"{self.long_days}; otherwise growth and stress change places."
+            )
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Regime at each decision: sessions x 1."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pandas as pd
+import pydantic
 
 from toolkit.panel import Panel
 from toolkit.signals.signal import Signal
 from toolkit.units import Sessions, component
+
+# Below 0 the return would end in the future.
+Skipped = Annotated[int, pydantic.Field(ge=0, le=10_000)]
 
 
 @component
@@ -32,7 +38,7 @@ class Momentum(Signal):
     """
 
     lookback: Sessions = 126
-    skip: int = 0
+    skip: Skipped = 0
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Trailing return: sessions x assets."""

@@ -51,8 +51,7 @@ class Combination(Signal):
             right = _spread(right, left)
         if not left.columns.equals(right.columns) and left.shape[1] > 1:
             raise ConfigError("Two signals of different assets cannot be joined.")
-        right.columns = left.columns
-        return self.join(left, right)
+        return self.join(left, right.set_axis(left.columns, axis=1))
 
 
 def _spread(column: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:

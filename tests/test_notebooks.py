@@ -14,7 +14,10 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 def test_notebook_runs_and_says_that_its_market_is_simulated(path: Path, tmp_path: Path) -> None:
     notebook = jupytext.read(path)
     done = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
     ).execute()
     shown = [output for cell in done.cells for output in cell.get("outputs", [])]
     assert shown

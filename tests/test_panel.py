@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -86,8 +87,8 @@ def test_a_field_needs_a_moment_in_utc_for_every_row():
 
 def test_a_later_row_that_was_public_before_an_earlier_one_is_refused():
     frame = pd.DataFrame({"x": [1.0, 2.0]}, pd.DatetimeIndex(["2024-01-01", "2024-01-02"]))
+    moments = pd.DatetimeIndex(["2024-01-05", "2024-01-03"], tz="UTC")
     with pytest.raises(DataError, match="became public before an earlier"):
-        moments = pd.DatetimeIndex(["2024-01-05", "2024-01-03"], tz="UTC")
         Field(frame, moments, "units", "vendor")
 
 
@@ -161,7 +162,7 @@ def test_the_hash_rate_of_a_day_is_known_at_the_next_session_only():
     known = panel.known("hash_rate")["hash_rate"]
     label = panel.fields["hash_rate"].values["hash_rate"]
     assert np.isnan(known.iloc[0])
-    for before, session in zip(SESSIONS[:-1], SESSIONS[1:], strict=True):
+    for before, session in pairwise(SESSIONS):
         assert known[session] == label[session - DAY]
         assert known[session] >= label[before]
 

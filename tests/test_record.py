@@ -125,7 +125,7 @@ def test_a_run_is_found_by_name_by_path_and_as_the_latest(record, tmp_path):
 
 
 def test_the_latest_of_runs_of_one_second_is_the_one_written_last(record, tmp_path):
-    for _ in range(12):
+    for _ in range(3):
         last = record.save(tmp_path)
     assert find_run("latest", tmp_path) == last
 
@@ -140,7 +140,7 @@ def test_an_unknown_run_is_named_with_a_proposal(record, tmp_path):
     record.save(tmp_path)
     with pytest.raises(SourceUnavailableError, match=rf"is not in .*'{NAME}'\?"):
         find_run(NAME[:-1] + "e", tmp_path)
-    with pytest.raises(SourceUnavailableError, match="'latest' is not in .*Known: none"):
+    with pytest.raises(SourceUnavailableError, match=r"'latest' is not in .*Known: none"):
         find_run("latest", tmp_path / "nowhere")
 
 

@@ -89,9 +89,9 @@ def test_a_negative_or_infinite_recovery_is_refused(value):
 
 
 def test_the_end_of_coverage_is_not_an_event_with_a_value():
-    for given in ({"value": 1.0}, {"settles": date(2021, 12, 1)}):
+    for extra in ({"value": 1.0}, {"settles": date(2021, 12, 1)}):
         with pytest.raises(ConfigError, match="sells at the last price"):
-            Closing("coverage_ended", date(2021, 9, 15), date(2021, 9, 1), **given)
+            Closing("coverage_ended", date(2021, 9, 15), date(2021, 9, 1), **extra)
 
 
 def test_two_cash_assets_or_one_name_twice_are_refused():

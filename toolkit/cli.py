@@ -77,9 +77,12 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     runs: Runs = Path("runs"),
 ) -> None:
     """Backtest a strategy and write a run folder."""
+    from toolkit.record import demand_writable
+
+    demand_writable(runs)
     chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
     experiment = _experiment(strategy, data, start, end, chosen)
-    result = experiment.run(_progress("decisions"), shlex.join(["hashpivot", *sys.argv[1:]]))
+    result = experiment.run(_progress(), shlex.join(["hashpivot", *sys.argv[1:]]))
     folder = result.save(runs, page=report_page)
     page = str(folder / "report.html") if report_page else None
     if as_json:
@@ -114,7 +117,7 @@ def audit(
         experiment.panel(),
         None if cuts == "all" else int(cuts),
         deep=deep,
-        progress=_progress("cuts"),
+        progress=_progress(),
     )
     if as_json:
         findings = [asdict(finding) for finding in found.findings]
@@ -221,20 +224,21 @@ def _experiment(
     return Experiment.from_toml(strategy, [*settings, *overrides])
 
 
-def _progress(what: str) -> Progress | None:
-    """A counter on stderr that appears after a second, on a terminal only."""
+def _progress() -> Progress | None:
+    """A line on stderr that appears after a second, on a terminal only."""
     if not sys.stderr.isatty():
         return None
     from time import monotonic
 
     began = shown = monotonic()
 
-    def show(done: int, total: int) -> None:
+    def show(stage: str, done: int, total: int) -> None:
         nonlocal shown
         now = monotonic()
-        if now - began > 1.0 and (now - shown > 0.1 or done == total):
+        if now - began > 1.0 and (now - shown > 0.1 or done in (0, total)):
             shown = now
-            sys.stderr.write(f"\r{what} {done}/{total}" + ("\r\033[K" if done == total else ""))
+            count = f" {done}/{total}" if total > 1 else ""
+            sys.stderr.write(f"\r\033[K{stage}{count}" + ("\r\033[K" if done == total else ""))
             sys.stderr.flush()
 
     return show

@@ -162,11 +162,13 @@ class Experiment:
         Parameters
         ----------
         progress
-            Called with the number of decisions taken and of all decisions.
+            Told the stage of the run and how much of it is done.
         command
             The command that was typed, for the record.
         """
         strategy, backtester = self.strategy(), self.backtester()
+        if progress is not None:
+            progress("data", 0, 1)
         return backtester.run(strategy, self.panel(), self.origin(command), progress)
 
     def origin(self, command: str = "") -> Origin:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -163,11 +164,11 @@ class Panel:
                 values[self._after(asset.closing.last_session) :, column] = np.nan
         return pd.DataFrame(values, index=self.sessions, columns=closes.columns)
 
-    def _position(self, day: object) -> int:
-        return int(self.sessions.searchsorted(pd.Timestamp(str(day))))
+    def _position(self, day: date) -> int:
+        return int(self.sessions.to_numpy().searchsorted(np.datetime64(day)))
 
-    def _after(self, day: object) -> int:
-        return int(self.sessions.searchsorted(pd.Timestamp(str(day)), side="right"))
+    def _after(self, day: date) -> int:
+        return int(self.sessions.to_numpy().searchsorted(np.datetime64(day), side="right"))
 
     @cached_property
     def _prices(self) -> pd.DataFrame:

@@ -80,13 +80,7 @@ class RunRecord:
             raise ConfigError(
                 f"Run name {self.name!r} is not of the form 20250131T120000Z-0123abcd."
             )
-        try:
-            runs.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=runs))
-        except OSError as error:
-            raise ConfigError(
-                f"Run folder {runs} cannot be written ({error.strerror}). Choose another with --runs."
-            ) from error
+        draft = _new_draft(runs)
         try:
             self._write(draft, page)
             return _publish(draft, runs / self.name)
@@ -140,6 +134,27 @@ class RunRecord:
             )
         except (ValueError, OSError) as error:
             raise SourceUnavailableError(f"{folder} cannot be read: {error}. Run again.") from error
+
+
+def demand_writable(runs: Path) -> None:
+    """Refuse a folder of runs that cannot be written, before anything is computed for it.
+
+    Raises
+    ------
+    ConfigError
+        Naming the folder.
+    """
+    _new_draft(runs).rmdir()
+
+
+def _new_draft(runs: Path) -> Path:
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".draft-", dir=runs))
+    except OSError as error:
+        raise ConfigError(
+            f"Run folder {runs} cannot be written ({error.strerror}). Choose another with --runs."
+        ) from error
 
 
 def find_run(name: str, runs: Path) -> Path:

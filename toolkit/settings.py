@@ -95,10 +95,12 @@ def _override(settings: dict[str, Any], override: str) -> None:
             f"--set {override}: expected section.key=value, like strategy.lookback=60."
         )
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         # A bare word is text: --set schedule.every=week needs no quotes.
-        value = text.strip()
+        parsed = {"value": text.strip()}
+    if len(parsed) > 1:
+        raise ConfigError(f"--set {override}: expected one value after the equals sign.")
     place: Any = settings
     for part in parts[:-1]:
         place = _descend(place, part, override)
@@ -106,7 +108,7 @@ def _override(settings: dict[str, Any], override: str) -> None:
         raise ConfigError(
             f"--set {override}: name a key of entry {parts[-1]}, not the entry itself."
         )
-    place[parts[-1]] = value
+    place[parts[-1]] = parsed["value"]
 
 
 def _descend(place: Any, part: str, override: str) -> Any:

@@ -6,6 +6,7 @@ A component only stores its settings. It is frozen, refuses unknown and wrong se
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -48,7 +49,7 @@ def component(cls: type[T]) -> type[T]:
     # The cast to Any: pydantic's decorator is typed for its own use, not for re-decoration.
     built: Any = validated_dataclass(frozen=True, config=_SETTINGS)(cls)
     validate = built.__init__
-    known = tuple(built.__dataclass_fields__)
+    known = tuple(field.name for field in fields(built))
 
     def explained(self: Any, *args: Any, **settings: Any) -> None:
         try:

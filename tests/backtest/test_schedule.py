@@ -42,7 +42,7 @@ def test_the_last_row_of_the_data_is_no_month_end():
     assert rows[-1] == len(whole.sessions) - 1
 
 
-@pytest.mark.parametrize(("every", "count"), [("day", 364), ("week", 76), ("quarter", 6)])
+@pytest.mark.parametrize(("every", "count"), [("day", 365), ("week", 77), ("quarter", 6)])
 def test_a_period_has_as_many_decisions_as_it_ends(every, count):
     assert len(Schedule(every).decisions(PANEL, ALWAYS)) == count
 

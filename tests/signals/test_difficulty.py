@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,7 @@ def test_a_wider_band_is_never_clearer():
         HashRibbons(30, 60, band).compute(panel_with(rate)).notna().to_numpy()
         for band in (0.0, 0.01, 0.05, 0.2)
     ]
-    for narrow, wide in zip(clear[:-1], clear[1:], strict=True):
+    for narrow, wide in pairwise(clear):
         assert (narrow | ~wide).all()
 
 

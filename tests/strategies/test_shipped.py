@@ -255,4 +255,3 @@ def test_the_rotation_reads_the_regime_and_the_momentum_it_documents(panel):
     assert signals["regime"].band == 0.02
     regimes = set(strategy.read(panel)["regime"].iloc[:, 0].dropna())
     assert regimes == {-1.0, 1.0}
-

@@ -14,7 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.backtest.engine import Progress, TimeLoop, covariance_at, dense_targets
+from toolkit.backtest.engine import (
+    Progress,
+    TimeLoop,
+    covariance_at,
+    dense_targets,
+    returns_for_risk,
+)
 from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
@@ -102,7 +108,7 @@ def audit(
     seed
         Of the choice of cuts, see `choose_cuts`.
     progress
-        Called with the number of cuts done and of all cuts.
+        Told how many cuts are done.
 
     Notes
     -----
@@ -116,7 +122,7 @@ def audit(
     for count, row in enumerate(rows):
         findings += examination.findings(panel.sessions[row], explain=len(findings) < _EXPLAINED)
         if progress is not None:
-            progress(count + 1, len(rows))
+            progress("look-ahead cuts", count + 1, len(rows))
     return Audit(cuts=len(rows), findings=tuple(findings))
 
 
@@ -150,7 +156,7 @@ def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = Fa
         except InsufficientHistoryError:
             # Cut before the run's first fill: there is no sized decision to compare yet.
             return frames
-        sized = {made.decision.session: made.allocation.weights for made in decisions}
+        sized = {made.decision.session: made.weights for made in decisions}
         frames["sized weights"] = pd.DataFrame(sized).T
     return frames
 
@@ -240,7 +246,7 @@ class _Examination:
         """Outputs at or before a cut, with what the risk model says there."""
         known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
-        estimate = covariance_at(self.loop.risk_model, panel.returns(), row, panel)
+        estimate = covariance_at(self.loop.risk_model, returns_for_risk(panel), row, panel)
         return known if estimate is None else {**known, "covariance": estimate.matrix}
 
     def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:

@@ -95,6 +95,8 @@ class Backtester:
         failed can then still be looked at.
         """
         account = self.loop.run(strategy, panel, progress)
+        if progress is not None and self.checks.replay:
+            progress("second account", 0, 1)
         second, agreement = self._second_account(account, panel)
         cuts = self.checks.audit_cuts
         return BacktestResult(
@@ -102,7 +104,7 @@ class Backtester:
             loop=self.loop,
             account=account,
             origin=origin or _described(self, strategy),
-            audit=audit(self.loop, strategy, panel, cuts) if cuts else None,
+            audit=audit(self.loop, strategy, panel, cuts, progress=progress) if cuts else None,
             replay=second,
             reconciliation=agreement,
         )

@@ -22,7 +22,8 @@ from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.strategy import Strategy
 
 Floats = NDArray[np.float64]
-Progress = Callable[[int, int], None]
+Progress = Callable[[str, int, int], None]
+"""Told the stage of a run, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class TimeLoop:
             ledger.place(int(row) - first + self.fill_delay, sized.weights.to_numpy())
             decisions.append(sized)
             if progress is not None:
-                progress(count + 1, len(rows))
+                progress("decisions", count + 1, len(rows))
         ledger.advance(len(panel.sessions) - first)
         return Account(ledger.simulation(), dense, signals, tuple(decisions), first)
 
@@ -102,8 +103,9 @@ class Desk:
     def __init__(self, loop: TimeLoop, panel: Panel, ledger: Ledger, first: int) -> None:
         self.loop, self.panel, self.ledger, self.first = loop, panel, ledger, first
         self.assets = list(panel.universe.ids)
-        self.returns = panel.returns()
+        self.returns = returns_for_risk(panel)
         self.eligible, self.open = panel.eligible(), open_for_orders(panel)
+        self.risky = np.array([not asset.is_cash for asset in panel.universe])
         self.program: Program | None = (
             None if loop.optimizer is None else loop.optimizer.compile(panel.universe.assets)
         )
@@ -115,9 +117,7 @@ class Desk:
         decision = Decision(
             session=self.panel.sessions[row],
             target=target,
-            current=None
-            if previous is None
-            else pd.Series(self.ledger.weights(at), index=self.assets),
+            current=self._current(at),
             equity=float(self.ledger.book.equity[at]),
             tradable=self.open.iloc[row],
             buyable=self.eligible.iloc[row],
@@ -127,6 +127,12 @@ class Desk:
         allocation = None if self.program is None else self.program.solve(decision)
         return SizedDecision(row, decision, allocation)
 
+    def _current(self, at: int) -> pd.Series | None:
+        """Weights held, or None while nothing was ever bought: then it is the first investment."""
+        if not self.ledger.book.trades[: at + 1, self.risky].any():
+            return None
+        return pd.Series(self.ledger.weights(at), index=self.assets)
+
     def _proceeds(self, since: int, row: int) -> float:
         """Fraction of equity that closings paid out after a row: no choice, so no turnover."""
         market, book = self.ledger.market, self.ledger.book
@@ -135,6 +141,11 @@ class Desk:
             if since - self.first < settled <= row - self.first:
                 paid -= book.trades[settled, column] * market.prices[settled, column]
         return float(paid / book.equity[row - self.first])
+
+
+def returns_for_risk(panel: Panel) -> pd.DataFrame:
+    """Returns with a halt left out: its zeros say nothing about the risk of what cannot trade."""
+    return panel.returns().where(open_for_orders(panel))
 
 
 def covariance_at(

@@ -112,10 +112,12 @@ def checked_targets(
     for name in names:
         if name not in assets:
             raise UnknownAssetError(f"targets name {name!r}. {suggestion(name, assets)}")
-    for what, labels in (("session", targets.index), ("asset", targets.columns)):
-        if not labels.is_unique:
-            twice = labels[labels.duplicated()][0]
-            raise DataError(f"targets: {what} {twice} repeats; keep one of each.")
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise DataError(f"targets: more than one column for {', '.join(twice)}; keep one.")
+    if not targets.index.is_unique:
+        again = targets.index[targets.index.duplicated()][0]
+        raise DataError(f"targets: session {again} repeats; keep one row.")
     rows = sessions.get_indexer(targets.index)
     if (rows < 0).any():
         stranger = targets.index[rows < 0][0]

@@ -26,8 +26,9 @@ SMALLEST_ORDER_SHARE = 1e-12
 class Terms(NamedTuple):
     """What the market offers: sessions x assets, or one value an asset.
 
-    `prices` (NaN: none); `permission`; `stage` of the day on which an asset closes, 0 first;
-    `settlement` row on which a closing pays, -1 none; `fee` and `slippage`, fractions of value.
+    `prices` (NaN: none); `permission` of a session, known at its first close; `stage` of the day
+    on which an asset closes, 0 first; `settlement` row on which a closing pays, -1 none; `fee` and
+    `slippage`, fractions of value.
     """
 
     prices: Floats
@@ -183,6 +184,9 @@ def fill(t: int, now: int, terms: Terms, book: Book, bids: Bids) -> None:
             quantity = -book.units[i]
         if is_order(quantity, terms.prices[t, i], after):
             trade(t, i, quantity, terms, book)
+    # What rounding leaves of cash that was spent is neither cash nor an overdraft.
+    if abs(book.loose[0]) < SMALLEST_ORDER_SHARE * after:
+        book.loose[0] = 0.0
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -104,10 +104,12 @@ def replay(units: pd.DataFrame, inputs: ReplayInput) -> Replay:
 
 def reconcile(equity: pd.Series, orders: int, second: Replay) -> Reconciliation:
     """Largest relative gap between the ledger's equity and the replay's."""
-    gap = (equity - second.equity).abs() / equity.abs()
-    worst = gap.fillna(np.inf).idxmax()
+    difference = (equity - second.equity).abs()
+    # Two accounts that both lost everything agree; one that cannot be compared does not.
+    gap = (difference / equity.abs()).mask(difference == 0.0, 0.0).fillna(np.inf)
+    worst = gap.idxmax()
     return Reconciliation(
-        max_relative_gap=float(gap.fillna(np.inf).max()),
+        max_relative_gap=float(gap.max()),
         orders=orders,
         records=second.records,
         worst_session=f"{worst:%Y-%m-%d}",

@@ -30,8 +30,8 @@ class Assessment:
 
     Parameters
     ----------
-    excess
-        By limit: how far it is beyond its cap; negative: room left.
+    values, excess
+        By limit: the limited quantity, and how far it is beyond the cap (negative: room left).
     hard
         Worst excess over a bound or error of the budget.
     totals
@@ -39,6 +39,7 @@ class Assessment:
     """
 
     weights: Floats
+    values: Floats
     excess: Floats
     hard: Floats
     totals: Floats
@@ -65,32 +66,30 @@ class Certifier:
         """Everything about some portfolios; None is left out."""
         rows = np.array([weights for weights in portfolios if weights is not None])
         candidate = MeasuredCandidate(self.roster, facts, rows)
-        excess = np.empty((len(rows), len(self.limits)))
+        values = np.empty((len(rows), len(self.limits)))
+        excess = np.empty_like(values)
         for place, limit in enumerate(self.limits):
-            excess[:, place] = limit.excess(candidate)
+            values[:, place] = limit.value(candidate)
+            excess[:, place] = limit.beyond(values[:, place])
         budget = np.abs(rows.sum(axis=1) - 1.0)
         beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
         totals = self.objective.expression(candidate)
         if self.cost is not None:
             totals = totals + self.cost.cost(candidate)
-        return Assessment(rows, excess, np.maximum(budget, beyond), totals)
+        return Assessment(rows, values, excess, np.maximum(budget, beyond), totals)
 
-    def values(self, facts: Facts, weights: Floats) -> dict[str, float]:
-        """Limit name to the limited quantity."""
-        candidate = MeasuredCandidate(self.roster, facts, weights)
-        return {limit.name: float(limit.value(candidate)) for limit in self.limits}
+    def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> Assessment | None:
+        """What was measured of weights that pass; None where they do not.
 
-    def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> float | None:
-        """Total of weights that meet everything and are not worse than the current or the target.
-
-        None where they do not pass.
+        They pass where they meet everything and are not worse than the current or the target
+        weights, of those that do.
         """
         found = self.assess(facts, (weights, facts.current, facts.target))
-        if found.residuals(allowance)[0] > TOLERANCE:
-            return None
-        total, reference = float(found.totals[0]), found.best(slice(1, None), allowance)
-        worse = reference is not None and total > reference + self.resolution(facts, reference)
-        return None if worse else total
+        reference = found.best(slice(1, None), allowance)
+        worse = reference is not None and found.totals[0] > reference + self.resolution(
+            facts, reference
+        )
+        return None if worse or found.residuals(allowance)[0] > TOLERANCE else found
 
     def resolution(self, facts: Facts, total: float) -> float:
         """Differences of totals that count as none: a millionth, of a hundredth unit at least."""

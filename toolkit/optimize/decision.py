@@ -108,7 +108,8 @@ class Allocation:
     weights
         By asset, cash included, in the order of the program's assets; sums to 1.
     binding
-        Names of limits within 1e-6 of their cap, or beyond it.
+        Names of limits within 1e-6 of their cap or beyond it, at the weights or at the optimum
+        before small trades were left out.
     relaxed
         Limits that could not be met: name to the excess over the cap, in the limit's unit.
     status

@@ -16,7 +16,8 @@ from toolkit.optimize.roster import Flags, Floats
 MET = 2e-7
 """Excess over a cap below which a limit counts as met."""
 
-_GAP = 1e-5
+_GAP = 1e-4
+"""How near to the least violation is near enough, relative to it and to the units of limits."""
 
 
 class Diagnosis:

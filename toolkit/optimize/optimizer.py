@@ -20,7 +20,7 @@ from toolkit.optimize.facts import Facts, facts_of, trial
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.objectives import Objective
 from toolkit.optimize.problems import BestWeights
-from toolkit.optimize.roster import Floats, Roster
+from toolkit.optimize.roster import Flags, Floats, Roster
 from toolkit.units import component
 from toolkit.universe import Asset
 
@@ -34,10 +34,11 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class _Optimum:
-    """A solved problem: weights without small trades, and the total before they were left out."""
+    """A solved problem: weights without small trades; total and binding limits are with them."""
 
     weights: Floats
     total: float
+    binding: Flags
     answer: Answer
 
 
@@ -177,17 +178,18 @@ class Program:
         found = self._certifier.assess(facts, [ideal])
         return ideal if found.residuals(np.zeros(len(self._limits)))[0] <= _ROUNDING else None
 
-    def _optimum(self, facts: Facts, allowance: Floats) -> _Optimum | None:
+    def _optimum(self, facts: Facts, allowance: Floats, margin: float = 0.0) -> _Optimum | None:
         """The best weights, or None where the answer does not pass: infeasible, or not solved."""
         certifier = self._certifier
-        raw, answer = self._best.solve(facts, allowance)
+        raw, answer = self._best.solve(facts, allowance + margin)
         if not abs(raw.sum() - 1.0) <= TOLERANCE:
             return None
         weights = certifier.tidied(facts, raw)
-        total = certifier.accepted(facts, weights, allowance)
-        if total is None or answer.gap > certifier.resolution(facts, total):
+        found = certifier.accepted(facts, weights, allowance)
+        if found is None or answer.gap > certifier.resolution(facts, float(found.totals[0])):
             return None
-        return _Optimum(certifier.without_small_trades(facts, weights, allowance), total, answer)
+        kept = certifier.without_small_trades(facts, weights, allowance)
+        return _Optimum(kept, float(found.totals[0]), found.excess[0] >= -TOLERANCE, answer)
 
     def _relaxed(self, facts: Facts) -> Allocation:
         """Weights when the limits as they are have no certified answer."""
@@ -200,7 +202,7 @@ class Program:
             return self._kept(facts, slacks)
         for margin in _MARGINS:
             allowance = np.where(slacks > 0.0, slacks + margin, 0.0)
-            found = self._optimum(facts, allowance)
+            found = self._optimum(facts, allowance, min(margin, TOLERANCE / 2.0))
             if found is not None:
                 status: Status = "relaxed" if slacks.any() else "optimal"
                 return self._allocation(facts, found.weights, allowance, status, found)
@@ -234,10 +236,13 @@ class Program:
         found = self._certifier.assess(facts, (weights, facts.current, facts.target))
         excess = found.excess[0]
         beyond = np.where(excess > TOLERANCE, excess, 0.0)
+        binding = excess >= -TOLERANCE
+        if solved:
+            binding |= solved.binding
         names = [limit.name for limit in self._limits]
         return Allocation(
             weights=self.roster.series(weights),
-            binding=tuple(names[place] for place in np.flatnonzero(excess >= -TOLERANCE)),
+            binding=tuple(names[place] for place in np.flatnonzero(binding)),
             relaxed=named(self._limits, beyond),
             status=status,
             certificate=Certificate(
@@ -251,5 +256,5 @@ class Program:
                 iterations=solved.answer.iterations if solved else 0,
                 covariance_repair=facts.risk.repair if facts.risk else 0.0,
             ),
-            values=self._certifier.values(facts, weights),
+            values=dict(zip(names, found.values[0].tolist(), strict=True)),
         )

@@ -92,7 +92,11 @@ class LeastViolation:
 
     def solve(self, facts: Facts, price: Floats, room: Floats) -> tuple[Floats, Answer]:
         """Weights and the answer they come from."""
-        values = {**self._candidate.values(facts), self._price: price, self._room: room / self.units}
+        values = {
+            **self._candidate.values(facts),
+            self._price: price,
+            self._room: room / self.units,
+        }
         answer = self._compiled.solve(values)
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer

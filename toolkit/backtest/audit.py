@@ -14,13 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.backtest.engine import (
-    Progress,
-    TimeLoop,
-    covariance_at,
-    dense_targets,
-    returns_for_risk,
-)
+from toolkit.backtest.engine import Progress, TimeLoop, covariance_at, dense_targets
 from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
@@ -42,27 +36,13 @@ _EXPLAINED = 3
 _SESSIONS, _UNIVERSE = "later sessions", "later assets or events of the universe"
 
 Frames = dict[str, pd.DataFrame]
-Rows = NDArray[np.intp]
 Difference = tuple[str, str, float | None, float | None]
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One value that changed when the future was removed.
-
-    Parameters
-    ----------
-    what
-        The quantity, or the error that was raised without the future.
-    cut
-        Last session that the recomputation knew.
-    asset, session
-        Where the quantity differs first.
-    full, without_future
-        The value in the whole run and without the future; None: no value, or not finite.
-    culprit
-        The parts of the panel that give the future away; empty where it was not looked for.
-    """
+    """One value that changed when the future was removed; None is no value, or no finite one."""
 
     what: str
     cut: str
@@ -102,11 +82,11 @@ def audit(
     Parameters
     ----------
     cuts
-        Number of sessions at which the panel is cut; None for every session.
+        Number of sessions at which the panel is cut, see `choose_cuts`; None for every session.
     deep
         Also run the time loop on every cut panel and compare the sized weights.
     seed
-        Of the choice of cuts, see `choose_cuts`.
+        Of the choice of cuts.
     progress
         Told how many cuts are done.
 
@@ -122,7 +102,7 @@ def audit(
     for count, row in enumerate(rows):
         findings += examination.findings(panel.sessions[row], explain=len(findings) < _EXPLAINED)
         if progress is not None:
-            progress("look-ahead cuts", count + 1, len(rows))
+            progress("look-ahead audit", count + 1, len(rows))
     return Audit(cuts=len(rows), findings=tuple(findings))
 
 
@@ -137,10 +117,10 @@ def demand_clean(result: Audit) -> None:
     if result.findings:
         found = result.findings[0]
         raise LookAheadError(
-            f"{found.what} of {found.asset} on {found.session}: {_shown(found.full)} with all "
-            f"data, {_shown(found.without_future)} with the data known on {found.cut}. It used "
-            f"the future, through {found.culprit}. {result.differences} differences at "
-            f"{result.cuts} cuts. Read fields through Panel.known, and look only backwards."
+            f"{found.what} of {found.asset} on {found.session}: {found.full} with all data, "
+            f"{found.without_future} with the data known on {found.cut}. It used the future "
+            f"through {found.culprit}. {result.differences} differences at {result.cuts} cuts. "
+            f"Read fields through Panel.known, and look only backwards."
         )
 
 
@@ -162,36 +142,26 @@ def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = Fa
 
 
 def choose_cuts(frames: Mapping[str, pd.DataFrame], cuts: int | None, seed: int) -> Rows:
-    """Rows to cut at, increasing.
+    """Rows to cut at, increasing; all of them where `cuts` is None.
 
-    Parameters
-    ----------
-    frames
-        Dense ``targets``, and signals by name.
-    cuts
-        How many; None, or more than there are sessions, for all of them.
-
-    Notes
-    -----
     A rule that peeks at tomorrow shows only where tomorrow makes a difference. A quarter of the
-    cuts lie at the largest changes of the targets and of each signal, which finds the rare switch
+    cuts lie at the largest changes of the targets and of each signal, which finds a rare switch
     among daily drift; a quarter where the targets change or one session before; the rest anywhere
-    after the first target.
+    from the first target on.
     """
     targets = frames["targets"]
     rows = len(targets)
     if cuts is None or cuts >= rows:
         return np.arange(rows)
     generator = np.random.default_rng(seed)
-    largest = [
-        _changes(frame.reindex(targets.index), generator)[: max(1, cuts // 4 // len(frames))]
-        for frame in frames.values()
-    ]
-    chosen = np.unique(np.concatenate(largest))[: cuts // 2]
-    changes = _changes(targets, generator)
-    # Without a future the last row has nothing to hide.
+    changes = {name: _changes(frame.reindex(targets.index), generator)
+               for name, frame in frames.items()}  # fmt: skip
+    share = max(1, cuts // 4 // len(frames))
+    chosen = np.unique(np.concatenate([found[:share] for found in changes.values()]))[: cuts // 2]
+    near = np.union1d(changes["targets"], changes["targets"] - 1)
+    # Nothing lies after the last row that could be hidden.
     anywhere = np.arange(np.argmax(targets.notna().any(axis=1)), rows - 1)
-    for pool, enough in ((np.union1d(changes, changes - 1), cuts // 2), (anywhere, cuts)):
+    for pool, enough in ((near, cuts // 2), (anywhere, cuts)):
         left = np.setdiff1d(pool, chosen)
         drawn = generator.choice(left, min(enough - len(chosen), len(left)), replace=False)
         chosen = np.concatenate([chosen, drawn])
@@ -219,23 +189,17 @@ class _Examination:
     def findings(self, cut: pd.Timestamp, *, explain: bool) -> list[Finding]:
         """What differs at or before a cut."""
         truth = self._up_to(cut, self.panel, self.whole)
-        past = self.panel.until(cut)
+        past, day = self.panel.until(cut), f"{cut:%Y-%m-%d}"
         try:
             differences = _differences(truth, self._answer(cut, past))
         except Exception as error:
             # What fails without the future needs the future, unless it had no opinion by then.
             if truth["targets"].isna().to_numpy().all():
                 return []
-            refused = (f"({type(error).__name__}: {error})", f"{cut:%Y-%m-%d}", None, None)
-            differences = {"targets": refused}
+            differences = {"targets": (f"all assets ({error!r})", day, None, None)}
         return [
-            Finding(
-                name,
-                f"{cut:%Y-%m-%d}",
-                *difference,
-                self._culprit(cut, name, truth, past) if explain else "",
-            )
-            for name, difference in differences.items()
+            Finding(name, day, *found, self._culprit(cut, name, truth, past) if explain else "")
+            for name, found in differences.items()
         ]
 
     def _answer(self, cut: pd.Timestamp, panel: Panel) -> Frames:
@@ -243,14 +207,14 @@ class _Examination:
         return self._up_to(cut, panel, again)
 
     def _up_to(self, cut: pd.Timestamp, panel: Panel, frames: Frames) -> Frames:
-        """Outputs at or before a cut, with what the risk model says there."""
+        """Outputs at or before a cut, and what the risk model says there."""
         known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
-        estimate = covariance_at(self.loop.risk_model, returns_for_risk(panel), row, panel)
+        estimate = covariance_at(self.loop.risk_model, panel.returns(), row, panel)
         return known if estimate is None else {**known, "covariance": estimate.matrix}
 
     def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:
-        """The parts of the future without which the answer changes, found by cutting each."""
+        """The parts of the future that the answer needs: each is cut, and stays cut if it can."""
 
         def unchanged(panel: Panel) -> bool:
             try:
@@ -258,10 +222,9 @@ class _Examination:
             except Exception:
                 return False
 
-        rest = self.panel
+        rest, culprits = self.panel, []
         if not unchanged(rest):
             return "chance: asked twice, it does not give the same answer"
-        culprits = []
         for part in (_SESSIONS, *past.fields, _UNIVERSE):
             less = _without(rest, past, part)
             if unchanged(less):
@@ -272,7 +235,7 @@ class _Examination:
 
 
 def _without(panel: Panel, past: Panel, part: str) -> Panel:
-    """The panel with one of its parts as it was in the past."""
+    """The panel with one part as it was in the past."""
     if part == _SESSIONS:
         return replace(panel, sessions=past.sessions)
     if part == _UNIVERSE:
@@ -282,14 +245,21 @@ def _without(panel: Panel, past: Panel, part: str) -> Panel:
 
 def _differences(full: Frames, seen: Frames) -> dict[str, Difference]:
     """First difference of each quantity that both have."""
-    found = {name: _first_difference(full[name], seen[name]) for name in full if name in seen}
+    found = {
+        name: _first_difference(full[name], seen[name], opinion=name.startswith("signal"))
+        for name in full
+        if name in seen
+    }
     return {name: difference for name, difference in found.items() if difference is not None}
 
 
-def _first_difference(full: pd.DataFrame, seen: pd.DataFrame) -> Difference | None:
-    """Asset, row and both values of the first difference, or None.
+def _first_difference(
+    full: pd.DataFrame, seen: pd.DataFrame, *, opinion: bool
+) -> Difference | None:
+    """Asset, session and both values of the first difference, or None.
 
-    An asset that the past does not know yet must have no weight and no opinion in the full run.
+    An asset that the past does not know yet must have no weight in the full run. An opinion on it
+    is of no use without a weight.
     """
     rows, columns = full.index, full.columns
     if not (rows.equals(seen.index) and columns.equals(seen.columns)):
@@ -297,11 +267,13 @@ def _first_difference(full: pd.DataFrame, seen: pd.DataFrame) -> Difference | No
         full = full.reindex(index=rows, columns=columns)
     left = full.to_numpy(dtype=float)
     right = seen.reindex(index=rows, columns=columns).to_numpy(dtype=float)
+    if np.array_equal(left, right, equal_nan=True):
+        return None
     # infinity - infinity is NaN: equal cells are equal whatever they hold.
     with np.errstate(invalid="ignore"):
         equal = (left == right) | (np.abs(left - right) <= TOLERANCE)
     equal |= np.isnan(left) & np.isnan(right)
-    equal |= ~columns.isin(seen.columns) & (left == 0.0)
+    equal |= ~columns.isin(seen.columns) & (opinion | (left == 0.0))
     if equal.all():
         return None
     row, column = np.argwhere(~equal)[0]
@@ -312,7 +284,3 @@ def _first_difference(full: pd.DataFrame, seen: pd.DataFrame) -> Difference | No
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _shown(value: float | None) -> str:
-    return "no value" if value is None else f"{value:.6g}"

@@ -108,6 +108,22 @@ def checked_targets(
     UnknownAssetError, DataError
         Naming the asset and the session.
     """
+    rows, weights = checked_decisions(targets, sessions, assets)
+    complete = np.full((len(sessions), len(assets)), np.nan)
+    complete[rows] = weights
+    return complete
+
+
+def checked_decisions(
+    targets: pd.DataFrame, sessions: pd.DatetimeIndex, assets: tuple[str, ...]
+) -> tuple[NDArray[np.intp], Floats]:
+    """Rows of the sessions with a decision, and the weights of each: decisions x assets.
+
+    Raises
+    ------
+    UnknownAssetError, DataError
+        Naming the asset and the session.
+    """
     names = tuple(str(name) for name in targets.columns)
     for name in names:
         if name not in assets:
@@ -135,9 +151,7 @@ def checked_targets(
         placed = np.zeros((len(weights), len(assets)))
         placed[:, [assets.index(name) for name in names]] = weights
         weights = placed
-    complete = np.full((len(sessions), len(assets)), np.nan)
-    complete[rows] = np.maximum(weights, 0.0, out=weights)
-    return complete
+    return rows, np.maximum(weights, 0.0, out=weights)
 
 
 def _refuse_unsound(targets: pd.DataFrame) -> None:

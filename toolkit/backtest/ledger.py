@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from toolkit.backtest.inputs import (
     checked_axes,
+    checked_decisions,
     checked_flags,
     checked_prices,
     checked_stages,
-    checked_targets,
 )
 from toolkit.errors import ConfigError
 from toolkit.optimize.costs import CostRates
@@ -132,7 +132,9 @@ class Simulation:
         return pd.Series(values, index=self.market.sessions, name=name)
 
     def _by_asset(self, values: Floats) -> pd.DataFrame:
-        return pd.DataFrame(values, index=self.market.sessions, columns=self._assets)
+        return pd.DataFrame(
+            values.copy(), index=self.market.sessions, columns=self._assets, copy=False
+        )
 
     @cached_property
     def equity(self) -> pd.Series:
@@ -180,9 +182,9 @@ class Simulation:
     @cached_property
     def orders(self) -> pd.DataFrame:
         """Filled orders, oldest first: session, asset, units (below 0 a sale), price, value."""
-        made = self.book.trades != 0.0
-        rows, columns = np.nonzero(made)
-        units, prices = self.book.trades[made], self.market.prices[made]
+        made = np.flatnonzero(self.book.trades)
+        rows, columns = np.divmod(made, len(self.market.assets))
+        units, prices = self.book.trades.take(made), self.market.prices.take(made)
         return pd.DataFrame(
             {
                 "session": self.market.sessions[rows],
@@ -271,7 +273,9 @@ def simulate(
         slippage=np.full(values.shape, rates.slippage),
     )
     ledger = Ledger(market, initial_cash)
-    ledger.book.orders[1:] = checked_targets(targets, sessions, assets)[:-1]
+    rows, weights = checked_decisions(targets, sessions, assets)
+    in_time = rows + 1 < len(sessions)
+    ledger.book.orders[rows[in_time] + 1] = weights[in_time]
     ledger.advance(len(sessions))
     return ledger.simulation()
 

@@ -91,12 +91,25 @@ class SymbolicCandidate(Candidate):
 
     def turnover(self) -> Any:
         """One-way turnover."""
+        changes = self.traded()
+        if self._roster.cash is not None:
+            held = self.parameter((), lambda facts: facts.holdings[self._roster.cash])
+            changes = changes + self._cvxpy.abs(self.cash_weight() - held)
         proceeds = self.parameter((), lambda facts: np.array(facts.proceeds))
-        return 0.5 * (self._cvxpy.sum(self._changes()) - proceeds)
+        return 0.5 * (changes - proceeds)
 
     def traded(self) -> Any:
         """Value traded in all assets but cash."""
-        return self._changes() @ self._roster.risky.astype(float)
+        if self._trades is None:
+            # Cash is left out here: costs do not hold its trade down, and a variable that may grow
+            # for nothing spoils the solver's accuracy in all others.
+            risky = np.flatnonzero(self._roster.risky)
+            trades = self._cvxpy.Variable(len(risky))
+            held = self.parameter(len(risky), lambda facts: facts.holdings[risky])
+            wanted = self.weights[risky]
+            self.constraints += [trades >= wanted - held, trades >= held - wanted]
+            self._trades = self._cvxpy.sum(trades)
+        return self._trades
 
     def volatility(self) -> Any:
         """Annual volatility."""
@@ -116,14 +129,6 @@ class SymbolicCandidate(Candidate):
         squares = self._cvxpy.sum_squares
         unit = self.parameter((), _variance, nonneg=True)
         return unit * (squares(self._deviation_spread()) + ridge * squares(self.deviation))
-
-    def _changes(self) -> Any:
-        if self._trades is None:
-            trades = self._cvxpy.Variable(len(self._roster))
-            held = self.parameter(len(self._roster), lambda facts: facts.holdings)
-            self.constraints += [trades >= self.weights - held, trades >= held - self.weights]
-            self._trades = trades
-        return self._trades
 
     def _deviation_spread(self) -> Any:
         """Covariance factor times the deviation: its squares sum to the variance."""

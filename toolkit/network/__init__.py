@@ -1,0 +1,1 @@
+"""Bitcoin as a machine: difficulty, economics, and the fleet of miners."""

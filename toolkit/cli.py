@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import tempfile
@@ -204,10 +203,10 @@ def main() -> None:
     except (KeyboardInterrupt, Abort):
         _complain("Interrupted; nothing was written.")
         code = _INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output left early, which is its right.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except SystemExit as ending:
+        # How typer ends when the reader of our output left early, which is its right.
+        left = isinstance(ending.__context__, BrokenPipeError)
+        code = 0 if left else ending.code
     except Exception:
         _complain(f"This is a bug in hashpivot. The traceback is in {_keep_traceback()}.")
         code = 1
@@ -219,8 +218,10 @@ def _experiment(
 ) -> Experiment:
     from toolkit.config import Experiment
 
-    given = {"folder": None if data is None else str(data), "start": start, "end": end}
-    settings = [f"data.{key}={json.dumps(value)}" for key, value in given.items() if value]
+    # As TOML writes them, so that the same run has the same hash however its days were given.
+    folder = None if data is None else json.dumps(str(data), ensure_ascii=False)
+    given = {"folder": folder, "start": start, "end": end}
+    settings = [f"data.{key}={value}" for key, value in given.items() if value]
     return Experiment.from_toml(strategy, [*settings, *overrides])
 
 

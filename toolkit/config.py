@@ -13,13 +13,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from inspect import isabstract
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import tomli_w
 
-from toolkit.backtest.backtester import Backtester, Checks
+from toolkit.backtest.backtester import Backtester, Checks, FillDelay
 from toolkit.backtest.engine import Progress
 from toolkit.backtest.result import BacktestResult, Origin
 from toolkit.backtest.schedule import Schedule
@@ -33,7 +34,7 @@ from toolkit.panel import Panel
 from toolkit.risk import estimators
 from toolkit.settings import SHIPPED, locate, read_settings, shipped_folder
 from toolkit.strategy import Strategy
-from toolkit.units import component
+from toolkit.units import Positive, component
 
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,5}")
 
@@ -65,8 +66,8 @@ class DataSettings:
 class AccountSettings:
     """Money and delay: see `Backtester`."""
 
-    initial_cash: float = 1_000_000.0
-    fill_delay: int = 1
+    initial_cash: Positive = 1_000_000.0
+    fill_delay: FillDelay = 1
 
 
 @dataclass(frozen=True)
@@ -107,36 +108,33 @@ class Experiment:
 
     def data_settings(self) -> DataSettings:
         """Which data, clock and period."""
-        return DataSettings(**self._section("data"))
+        settings: DataSettings = self._built("data", DataSettings)
+        return settings
 
     def strategy(self) -> Strategy:
         """The strategy, built from its module and settings."""
         section = self._section("strategy")
-        built = _build(
-            section, self._find_strategy(section["kind"]), f"{self.name}.toml [strategy]"
-        )
-        if not isinstance(built, Strategy):
-            raise ConfigError(
-                f"{section['kind']} is not a Strategy; derive it from toolkit.Strategy."
-            )
-        return built
+        kind = self._find_strategy(section["kind"])
+        strategy: Strategy = _build(section, kind, f"{self.name}.toml [strategy]")
+        return strategy
 
     def backtester(self) -> Backtester:
         """Sizing, schedule, costs and checks."""
         sizing = self._section("optimizer")
-        account = AccountSettings(**self._section("account"))
-        schedule = self._section("schedule")
-        schedule.setdefault("start", self.data_settings().start)
+        account: AccountSettings = self._built("account", AccountSettings)
+        schedule = {"start": self.data_settings().start, **self._section("schedule")}
         risk_model = self._section("risk_model")
-        cost = ProportionalCost(**self._section("cost"))
+        cost: ProportionalCost = self._built("cost", ProportionalCost)
         return Backtester(
             optimizer=self._optimizer(sizing, cost) if sizing else None,
-            risk_model=self._part(risk_model, estimators, "[risk_model]") if risk_model else None,
+            risk_model=self._part(risk_model, estimators, estimators.RiskModel, "[risk_model]")
+            if risk_model
+            else None,
             cost=cost,
-            schedule=Schedule(**schedule),
+            schedule=_build(schedule, Schedule, f"{self.name}.toml [schedule]"),
             fill_delay=account.fill_delay,
             initial_cash=account.initial_cash,
-            checks=Checks(**self._section("checks")),
+            checks=self._built("checks", Checks),
         )
 
     def panel(self) -> Panel:
@@ -203,26 +201,43 @@ class Experiment:
     def _section(self, name: str) -> dict[str, Any]:
         return dict(self.settings.get(name, {}))
 
-    def _part(self, settings: Mapping[str, Any], module: ModuleType, where: str) -> Any:
+    def _built(self, section: str, kind: Any) -> Any:
+        """An object of a class from the section of the file."""
+        return _build(self._section(section), kind, f"{self.name}.toml [{section}]")
+
+    def _part(self, settings: object, module: ModuleType, base: type, where: str) -> Any:
         """A component of the toolkit by its class name in ``kind``."""
-        known = [name for name in vars(module) if name[:1].isupper()]
-        kind = settings.get("kind")
+        where = f"{self.name}.toml {where}"
+        if not isinstance(settings, dict):
+            raise ConfigError(f"{where}: found {settings!r}; expected a table with a kind.")
+        known = {
+            name: part
+            for name, part in vars(module).items()
+            if isinstance(part, type) and issubclass(part, base) and not isabstract(part)
+        }
+        kind = str(settings.get("kind"))
         if kind not in known:
-            raise ConfigError(
-                f"{self.name}.toml {where}: kind = {kind!r} is unknown. {suggestion(str(kind), known)}"
-            )
-        return _build(settings, getattr(module, str(kind)), f"{self.name}.toml {where}")
+            raise ConfigError(f"{where}: kind = {kind!r} is unknown. {suggestion(kind, known)}")
+        return _build(settings, known[kind], where)
 
     def _optimizer(self, settings: dict[str, Any], cost: ProportionalCost) -> Optimizer:
         entries = settings.pop("limits", [])
         objective = settings.pop("objective", {"kind": "TrackTarget"})
-        where = "[[optimizer.limits]]"
-        return Optimizer(
-            objective=self._part(objective, objectives, "[optimizer.objective]"),
-            limits=tuple(self._part(entry, limits, where) for entry in entries),
-            cost=cost,
-            **settings,
+        if not isinstance(entries, list):
+            raise ConfigError(
+                f"{self.name}.toml [optimizer]: limits is a list of tables, each headed "
+                f"[[optimizer.limits]]."
+            )
+        place, where = "[optimizer.objective]", "[[optimizer.limits]]"
+        parts = {
+            "objective": self._part(objective, objectives, objectives.Objective, place),
+            "limits": tuple(self._part(entry, limits, limits.Limit, where) for entry in entries),
+            "cost": cost,
+        }
+        optimizer: Optimizer = _build(
+            {**settings, **parts}, Optimizer, f"{self.name}.toml [optimizer]"
         )
+        return optimizer
 
     def _find_strategy(self, kind: str) -> Any:
         """The class that ``module:Class`` names: beside the file first, then importable."""
@@ -238,7 +253,14 @@ class Experiment:
             raise ConfigError(
                 f"Module {module_name} has no {class_name!r}. {suggestion(class_name, classes)}"
             )
-        return getattr(module, class_name)
+        found = getattr(module, class_name)
+        # Before it is called: a file must not be able to call whatever can be imported.
+        if not (isinstance(found, type) and issubclass(found, Strategy)):
+            raise ConfigError(
+                f"{self.name}.toml [strategy]: {kind} is not a Strategy; derive it from "
+                f"toolkit.Strategy."
+            )
+        return found
 
     def _import(self, name: str) -> ModuleType:
         beside = self.folder / f"{name}.py"
@@ -252,6 +274,11 @@ class Experiment:
             raise ConfigError(
                 f"{self.name}.toml [strategy]: module {name!r} cannot be imported ({error}). Put "
                 f"{name}.py beside the TOML file."
+            ) from error
+        except SyntaxError as error:
+            raise ConfigError(
+                f"{self.name}.toml [strategy]: {error.filename}, line {error.lineno}, is no valid "
+                f"Python: {error.msg}."
             ) from error
 
 

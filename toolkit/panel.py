@@ -164,11 +164,15 @@ class Panel:
                 values[self._after(asset.closing.last_session) :, column] = np.nan
         return pd.DataFrame(values, index=self.sessions, columns=closes.columns)
 
+    @cached_property
+    def _days(self) -> NDArray[np.datetime64]:
+        return self.sessions.to_numpy().astype("datetime64[D]")
+
     def _position(self, day: date) -> int:
-        return int(self.sessions.to_numpy().searchsorted(np.datetime64(day)))
+        return int(self._days.searchsorted(np.datetime64(day)))
 
     def _after(self, day: date) -> int:
-        return int(self.sessions.to_numpy().searchsorted(np.datetime64(day), side="right"))
+        return int(self._days.searchsorted(np.datetime64(day), side="right"))
 
     @cached_property
     def _prices(self) -> pd.DataFrame:

@@ -24,8 +24,9 @@ class Case:
     market: Market
     orders: dict[int, np.ndarray]
 
-    def run(self, market: Market | None = None) -> Simulation:
-        ledger = Ledger(market or self.market, INITIAL_CASH)
+    def run(self, market: Market | None = None, initial_cash: float = INITIAL_CASH) -> Simulation:
+        """The ledger's account of the case, or of the same orders in a changed market."""
+        ledger = Ledger(market or self.market, initial_cash)
         for row, weights in self.orders.items():
             ledger.advance(row)
             ledger.place(row, weights)
@@ -53,22 +54,23 @@ def draw(seed: int) -> Case:
     """A case with what is hard: listings, halts, two closes a day, ends, stuck and waiting orders.
 
     Even seeds have a cash asset; without one, all assets close together (there is nothing that an
-    overdraft between two closes could be taken from).
+    overdraft between two closes could be taken from). Every sixth market is calm and all is
+    invested in it, which leaves no cash for what the later closes bring.
     """
     random = np.random.default_rng(seed)
     rows, count = int(random.integers(15, 45)), int(random.integers(4, 9))
-    with_cash = seed % 2 == 0
+    with_cash, calm = seed % 2 == 0, seed % 6 == 0
     cash = int(random.integers(count)) if with_cash else -1
     moves = random.normal(0.0, random.uniform(0.005, 0.08, count), (rows, count))
     prices = np.exp(random.uniform(-1.0, 11.0, count) + np.cumsum(moves, axis=0))
     permission = np.full((rows, count), OPEN, dtype=np.int8)
-    permission[random.random((rows, count)) < 0.05] = CLOSED
+    permission[random.random((rows, count)) < (0.0 if calm else 0.05)] = CLOSED
     stage = random.integers(0, 2, count) if with_cash else np.zeros(count, dtype=np.int64)
     settlement = np.full(count, -1, dtype=np.int64)
     fee = np.tile(random.uniform(0.0, 0.01, count) * (random.random() < 0.8), (rows, 1))
     slippage = np.tile(random.uniform(0.0, 0.01, count) * (random.random() < 0.8), (rows, 1))
     for i in range(count):
-        if i == cash:
+        if i == cash or calm:
             continue
         if random.random() < 0.3:
             listed = int(random.integers(1, rows))
@@ -88,7 +90,7 @@ def draw(seed: int) -> Case:
         prices, permission, stage, settlement, fee, slippage, cash,
     )  # fmt: skip
     decided = np.flatnonzero(random.random(rows) < 0.35)
-    return Case(market, {int(row): _weights(random, count) for row in decided})
+    return Case(market, {int(row): _weights(random, count, cash, calm) for row in decided})
 
 
 def _close(random, i, prices, permission, settlement, fee, slippage) -> None:
@@ -108,10 +110,12 @@ def _close(random, i, prices, permission, settlement, fee, slippage) -> None:
             prices[settled, i] *= random.uniform(0.1, 1.5) if kind == "value" else 0.0
 
 
-def _weights(random: np.random.Generator, count: int) -> np.ndarray:
-    """Long-only weights; some are fully invested, many hold zeros."""
+def _weights(random: np.random.Generator, count: int, cash: int, calm: bool) -> np.ndarray:
+    """Long-only weights; many hold zeros, half are fully invested."""
     raw = random.dirichlet(np.full(count, 0.7)) * (random.random(count) < 0.8)
-    gross = 1.0 if random.random() < 0.5 else random.random()
+    if calm:
+        raw[cash] = 0.0
+    gross = 1.0 if calm or random.random() < 0.5 else random.random()
     return raw / raw.sum() * gross if raw.sum() > 0.0 else raw
 
 
@@ -135,6 +139,7 @@ class DecimalLedger:
         self.trades: list[dict[int, Decimal]] = []
         self.equity: list[Decimal] = []
         self.holdings: list[list[Decimal]] = []
+        self.shrunk = 0
 
     def run(self) -> DecimalLedger:
         with localcontext() as context:
@@ -225,6 +230,7 @@ class DecimalLedger:
         available = self.money + (value[cash] if cash >= 0 else 0)
         available -= sum(c * self._receives(row, i) for i, c in changes.items() if c < 0)
         share = min(Decimal(1), max(available, Decimal(0)) / needed) if needed > 0 else Decimal(1)
+        self.shrunk += share < Decimal("0.999999")
         for i in now:
             del self.waiting[i]
             units = changes[i] * (share if changes[i] > 0 else 1) / self._price(row, i)

@@ -57,11 +57,14 @@ def market():
 
 
 def plain_volatility(weights, covariance):
-    return sum(
-        weights[a] * weights[b] * covariance.loc[a, b]
-        for a in covariance.columns
-        for b in covariance.columns
-    ) ** 0.5
+    return (
+        sum(
+            weights[a] * weights[b] * covariance.loc[a, b]
+            for a in covariance.columns
+            for b in covariance.columns
+        )
+        ** 0.5
+    )
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,7 @@ from toolkit.optimize import (
 def solved(market, limits=(), **given):
     made = market(1, 4)
     decision = made.decision()
-    decision = replace(
-        decision, **{key: value(decision, made) for key, value in given.items()}
-    )
+    decision = replace(decision, **{key: value(decision, made) for key, value in given.items()})
     return made, decision, Optimizer(TrackTarget(), limits).compile(made.assets).solve(decision)
 
 
@@ -159,7 +157,9 @@ def test_bad_weights_and_flags_are_refused_with_place_and_number(market, field, 
 
 
 def test_unknown_and_repeated_assets_are_refused(market):
-    with pytest.raises(UnknownAssetError, match="target on 2021-03-05 names 'B0', which the program"):
+    with pytest.raises(
+        UnknownAssetError, match="target on 2021-03-05 names 'B0', which the program"
+    ):
         solved(market, target=lambda decision, made: pd.Series({"B0": 0.1}))
     twice = pd.Series([0.1, 0.1], ["A0", "A0"])
     with pytest.raises(DataError, match="names A0 more than once"):

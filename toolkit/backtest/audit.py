@@ -7,13 +7,13 @@ cut. Whatever differs at or before the cut has used something that was not publi
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from toolkit.backtest.cuts import choose_cuts
 from toolkit.backtest.engine import Progress, TimeLoop, covariance_at, dense_targets
 from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
@@ -22,6 +22,9 @@ from toolkit.strategy import Strategy
 TOLERANCE = 1e-9
 """Sums in another memory layout differ in the last bits; a peek differs by much more."""
 
+SIZED_TOLERANCE = 1e-6
+"""Of sized weights: with fewer assets in its problem, a solver stops at another point."""
+
 CANNOT_SEE = (
     "constants that were tuned on the full sample",
     "data that a strategy brings along instead of reading the panel",
@@ -29,15 +32,13 @@ CANNOT_SEE = (
     "levels of prices that are adjusted as of a late date (their returns are right)",
     "a universe whose names were chosen with hindsight",
 )
+_EXPLAINED = 3  # Findings whose culprit is looked for: the first ones tell the story.
 
-_EXPLAINED = 3
-"""Findings whose culprit is looked for; the first ones tell the story."""
-
+_TARGETS, _SIZED, _COVARIANCE = "targets", "sized weights", "covariance"
 _SESSIONS, _UNIVERSE = "later sessions", "later assets or events of the universe"
 
 Frames = dict[str, pd.DataFrame]
 Difference = tuple[str, str, float | None, float | None]
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,13 @@ def audit(
 
     Notes
     -----
-    Two quantities are equal with the same NaN pattern and a difference of at most 1e-9. Each
-    recomputation has its own copy of the strategy, so that none remembers what another one saw.
+    Two quantities are equal with the same NaN pattern and a difference of at most 1e-9 in weight,
+    1e-6 in sized weight, 1e-9 of the largest value in a signal or covariance. Each recomputation
+    has its own copy of the strategy, so that none remembers what another one saw.
     """
     whole = outputs(loop, strategy, panel, deep=deep)
     examination = _Examination(loop, strategy, panel, whole, deep)
-    rows = choose_cuts(whole, cuts, seed)
+    rows = choose_cuts(panel, whole, cuts, seed)
     findings: list[Finding] = []
     for count, row in enumerate(rows):
         findings += examination.findings(panel.sessions[row], explain=len(findings) < _EXPLAINED)
@@ -129,7 +131,7 @@ def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = Fa
     strategy = copy.deepcopy(strategy)
     signals = strategy.read(panel)
     frames = {f"signal {name}": values for name, values in signals.items()}
-    frames["targets"] = dense_targets(strategy, panel, signals)
+    frames[_TARGETS] = dense_targets(strategy, panel, signals)
     if deep:
         try:
             decisions = loop.run(strategy, panel).decisions
@@ -137,43 +139,8 @@ def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = Fa
             # Cut before the run's first fill: there is no sized decision to compare yet.
             return frames
         sized = {made.decision.session: made.weights for made in decisions}
-        frames["sized weights"] = pd.DataFrame(sized).T
+        frames[_SIZED] = pd.DataFrame(sized).T
     return frames
-
-
-def choose_cuts(frames: Mapping[str, pd.DataFrame], cuts: int | None, seed: int) -> Rows:
-    """Rows to cut at, increasing; all of them where `cuts` is None.
-
-    A rule that peeks at tomorrow shows only where tomorrow makes a difference. A quarter of the
-    cuts lie at the largest changes of the targets and of each signal, which finds a rare switch
-    among daily drift; a quarter where the targets change or one session before; the rest anywhere
-    from the first target on.
-    """
-    targets = frames["targets"]
-    rows = len(targets)
-    if cuts is None or cuts >= rows:
-        return np.arange(rows)
-    generator = np.random.default_rng(seed)
-    changes = {name: _changes(frame.reindex(targets.index), generator)
-               for name, frame in frames.items()}  # fmt: skip
-    share = max(1, cuts // 4 // len(frames))
-    chosen = np.unique(np.concatenate([found[:share] for found in changes.values()]))[: cuts // 2]
-    near = np.union1d(changes["targets"], changes["targets"] - 1)
-    # Nothing lies after the last row that could be hidden.
-    anywhere = np.arange(np.argmax(targets.notna().any(axis=1)), rows - 1)
-    for pool, enough in ((near, cuts // 2), (anywhere, cuts)):
-        left = np.setdiff1d(pool, chosen)
-        drawn = generator.choice(left, min(enough - len(chosen), len(left)), replace=False)
-        chosen = np.concatenate([chosen, drawn])
-    return np.sort(chosen)
-
-
-def _changes(frame: pd.DataFrame, generator: np.random.Generator) -> Rows:
-    """Rows that differ from the one before, the largest change first, ties at random."""
-    values = np.nan_to_num(frame.to_numpy(dtype=float), nan=-1.0, posinf=1e300, neginf=-1e300)
-    size = np.abs(np.diff(values, axis=0, prepend=values[:1])).sum(axis=1)
-    order = np.lexsort((generator.random(len(size)), -size))
-    return order[: np.count_nonzero(size > TOLERANCE)]
 
 
 @dataclass(frozen=True)
@@ -194,9 +161,9 @@ class _Examination:
             differences = _differences(truth, self._answer(cut, past))
         except Exception as error:
             # What fails without the future needs the future, unless it had no opinion by then.
-            if truth["targets"].isna().to_numpy().all():
+            if truth[_TARGETS].isna().to_numpy().all():
                 return []
-            differences = {"targets": (f"all assets ({error!r})", day, None, None)}
+            differences = {_TARGETS: (f"all assets ({error!r})", day, None, None)}
         return [
             Finding(name, day, *found, self._culprit(cut, name, truth, past) if explain else "")
             for name, found in differences.items()
@@ -211,7 +178,7 @@ class _Examination:
         known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
         estimate = covariance_at(self.loop.risk_model, panel.returns(), row, panel)
-        return known if estimate is None else {**known, "covariance": estimate.matrix}
+        return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
     def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:
         """The parts of the future that the answer needs: each is cut, and stays cut if it can."""
@@ -245,41 +212,38 @@ def _without(panel: Panel, past: Panel, part: str) -> Panel:
 
 def _differences(full: Frames, seen: Frames) -> dict[str, Difference]:
     """First difference of each quantity that both have."""
-    found = {
-        name: _first_difference(full[name], seen[name], opinion=name.startswith("signal"))
-        for name in full
-        if name in seen
-    }
+    found = {name: _first_difference(name, full[name], seen[name]) for name in full if name in seen}
     return {name: difference for name, difference in found.items() if difference is not None}
 
 
-def _first_difference(
-    full: pd.DataFrame, seen: pd.DataFrame, *, opinion: bool
-) -> Difference | None:
+def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Difference | None:
     """Asset, session and both values of the first difference, or None.
 
-    An asset that the past does not know yet must have no weight in the full run. An opinion on it
-    is of no use without a weight.
+    An asset that the past does not know may have no weight. What else is said of it is of no use.
     """
-    rows, columns = full.index, full.columns
-    if not (rows.equals(seen.index) and columns.equals(seen.columns)):
-        rows, columns = rows.union(seen.index), columns.union(seen.columns, sort=False)
-        full = full.reindex(index=rows, columns=columns)
-    left = full.to_numpy(dtype=float)
-    right = seen.reindex(index=rows, columns=columns).to_numpy(dtype=float)
+    is_weight = name in (_TARGETS, _SIZED)
+    rows = seen.index if name == _COVARIANCE else full.index.union(seen.index)
+    columns = full.columns.union(seen.columns, sort=False) if is_weight else seen.columns
+    left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
     if np.array_equal(left, right, equal_nan=True):
         return None
+    size = 1.0 if is_weight else np.abs(left[np.isfinite(left)]).max(initial=0.0)
     # infinity - infinity is NaN: equal cells are equal whatever they hold.
     with np.errstate(invalid="ignore"):
-        equal = (left == right) | (np.abs(left - right) <= TOLERANCE)
-    equal |= np.isnan(left) & np.isnan(right)
-    equal |= ~columns.isin(seen.columns) & (opinion | (left == 0.0))
+        equal = np.abs(left - right) <= size * (SIZED_TOLERANCE if name == _SIZED else TOLERANCE)
+    equal |= (left == right) | (np.isnan(left) & np.isnan(right))
+    equal |= ~columns.isin(seen.columns) & (left == 0.0)
     if equal.all():
         return None
-    row, column = np.argwhere(~equal)[0]
-    label = rows[row]
-    name = f"{label:%Y-%m-%d}" if isinstance(label, pd.Timestamp) else str(label)
-    return str(columns[column]), name, _finite(left[row, column]), _finite(right[row, column])
+    row, column = (int(places[0]) for places in np.nonzero(~equal))
+    values = _finite(left[row, column]), _finite(right[row, column])
+    return str(columns[column]), f"{rows[row]!s:.10}", *values
+
+
+def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
+    if not (frame.index.equals(rows) and frame.columns.equals(columns)):
+        frame = frame.reindex(index=rows, columns=columns)
+    return frame.to_numpy(dtype=float)
 
 
 def _finite(value: float) -> float | None:

@@ -122,6 +122,10 @@ class Backtester:
 
 def _described(backtester: Backtester, strategy: Strategy) -> Origin:
     """Origin of a run that was composed in Python."""
-    text = f"# composed in Python\nstrategy = {str(strategy)!r}\nbacktester = {str(backtester)!r}\n"
     name = type(strategy).__name__
+    shown = repr(strategy)
+    if type(strategy).__repr__ is object.__repr__:
+        # It would show an address, and the same strategy another hash in every process.
+        shown = f"{name}({', '.join(f'{k}={v!r}' for k, v in sorted(vars(strategy).items()))})"
+    text = f"# composed in Python\nstrategy = {shown!r}\nbacktester = {str(backtester)!r}\n"
     return Origin(name, text, hashlib.sha256(name.encode()).hexdigest(), source="given panel")

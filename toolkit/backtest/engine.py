@@ -88,6 +88,8 @@ class TimeLoop:
         decisions: list[SizedDecision] = []
         for count, row in enumerate(rows):
             ledger.advance(int(row) - first + 1)
+            if ledger.book.equity[int(row) - first] <= 0.0:
+                break  # Everything is lost: there is nothing left to decide about.
             sized = desk.size(int(row), dense.iloc[row], decisions[-1] if decisions else None)
             ledger.place(int(row) - first + self.fill_delay, sized.weights.to_numpy())
             decisions.append(sized)

@@ -20,7 +20,7 @@ _ROUNDING, _EXCESS = 1e-12, 1e-9
 
 def checked_axes(prices: pd.DataFrame) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
     """Sessions and asset names of a price frame, refused where unsorted or repeated."""
-    sessions, assets = prices.index, tuple(str(name) for name in prices.columns)
+    sessions, assets = prices.index, tuple(map(str, prices.columns.tolist()))
     if not isinstance(sessions, pd.DatetimeIndex) or prices.empty or sessions.hasnans:
         raise DataError(
             "prices must have a column an asset and a row a session, each labelled by its day "
@@ -124,7 +124,7 @@ def checked_decisions(
     UnknownAssetError, DataError
         Naming the asset and the session.
     """
-    names = tuple(str(name) for name in targets.columns)
+    names = tuple(map(str, targets.columns.tolist()))
     for name in names:
         if name not in assets:
             raise UnknownAssetError(f"targets name {name!r}. {suggestion(name, assets)}")
@@ -134,6 +134,11 @@ def checked_decisions(
     if not targets.index.is_unique:
         again = targets.index[targets.index.duplicated()][0]
         raise DataError(f"targets: session {again} repeats; keep one row.")
+    if len(targets) > 0 and not isinstance(targets.index, pd.DatetimeIndex):
+        raise DataError(
+            f"targets: {targets.index[0]!r} is no session; label the rows by the sessions of prices "
+            f"(a DatetimeIndex)."
+        )
     rows = sessions.get_indexer(targets.index)
     if (rows < 0).any():
         stranger = targets.index[rows < 0][0]
@@ -157,12 +162,15 @@ def checked_decisions(
 def _refuse_unsound(targets: pd.DataFrame) -> None:
     """Refuse the first row that no portfolio can follow."""
     for session, row in targets.iterrows():
-        for wrong, problem in (
-            (row.isna().any(), "is partly NaN; give every weight, or none"),
-            (np.isinf(row).any(), "is infinite; weights are fractions of equity"),
-            (row.min() < -_ROUNDING, "has a negative weight; portfolios are long-only"),
-            (row.sum() > 1.0 + _EXCESS, "sums to more than 1; there is no leverage"),
-        ):
-            if wrong:
-                found = {str(name): float(weight) for name, weight in row.items() if weight != 0}
-                raise DataError(f"The target of {session:%Y-%m-%d} {problem}: {found}.")
+        if row.isna().any():
+            problem = "is partly NaN; give every weight, or none"
+        elif np.isinf(row).any():
+            problem = "is infinite; weights are fractions of equity"
+        elif row.min() < -_ROUNDING:
+            problem = "has a negative weight; portfolios are long-only"
+        elif row.sum() > 1.0 + _EXCESS:
+            problem = "sums to more than 1; there is no leverage"
+        else:
+            continue
+        found = {str(name): float(weight) for name, weight in row.items() if weight != 0.0}
+        raise DataError(f"The target of {session:%Y-%m-%d} {problem}: {found}.")

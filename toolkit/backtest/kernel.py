@@ -62,7 +62,7 @@ class Book(NamedTuple):
 
 
 class Bids(NamedTuple):
-    """The orders that wait at one close: one value an asset."""
+    """The orders that wait at one close, and what is held then: one value an asset."""
 
     waiting: Flags
     order: Floats
@@ -72,7 +72,7 @@ class Bids(NamedTuple):
     sell_rate: Floats
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", forceinline=True)
 def traded_value(weight: float, equity: float, held: float, permission: int) -> float:
     """Value to trade (at the unslipped price) that brings a holding to its weight."""
     change = weight * equity - held
@@ -81,24 +81,25 @@ def traded_value(weight: float, equity: float, held: float, permission: int) -> 
     return change
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", forceinline=True)
 def equity_after_costs(equity: float, bids: Bids) -> float:
     """Equity that is left when the waiting orders are filled, so that weights refer to it.
 
     Newton's method: costs are convex and piecewise linear in equity, so the answer is exact once
     the side of every order is found, and then repeats bit for bit.
     """
+    waiting, order, held, permission, buy_rate, sell_rate = bids
     after = equity
     for _ in range(60):
         value, slope = equity, 1.0
-        for i in range(len(bids.order)):
-            if bids.waiting[i]:
-                change = traded_value(bids.order[i], after, bids.held[i], bids.permission[i])
+        for i in range(len(order)):
+            if waiting[i]:
+                change = traded_value(order[i], after, held[i], permission[i])
                 if change != 0.0:
-                    buy, sell = bids.buy_rate[i], -bids.sell_rate[i]
+                    buy, sell = buy_rate[i], -sell_rate[i]
                     rate = buy if change > 0.0 else sell
-                    value += rate * bids.held[i]
-                    slope += rate * bids.order[i]
+                    value += rate * held[i]
+                    slope += rate * order[i]
         updated = value / slope
         if updated == after:
             break
@@ -106,129 +107,117 @@ def equity_after_costs(equity: float, bids: Bids) -> float:
     return after
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", forceinline=True)
 def affordable_share(cash: float, after: float, bids: Bids) -> float:
     """Share of the purchases that cash and sale proceeds pay for: 1 unless a sale is stuck."""
+    waiting, order, held, permission, buy_rate, sell_rate = bids
     available, needed = cash, 0.0
-    for i in range(len(bids.order)):
-        if bids.waiting[i]:
-            change = traded_value(bids.order[i], after, bids.held[i], bids.permission[i])
-            needed += max(change, 0.0) * (1.0 + bids.buy_rate[i])
-            available += max(-change, 0.0) * (1.0 - bids.sell_rate[i])
+    for i in range(len(order)):
+        if waiting[i]:
+            change = traded_value(order[i], after, held[i], permission[i])
+            needed += max(change, 0.0) * (1.0 + buy_rate[i])
+            available += max(-change, 0.0) * (1.0 - sell_rate[i])
     if needed <= available or needed <= 0.0:
         return 1.0
     return max(available, 0.0) / needed
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", forceinline=True)
 def is_order(quantity: float, price: float, equity: float) -> bool:
     """Whether a change is more than rounding."""
     units = abs(quantity)
-    return units >= SMALLEST_ORDER_UNITS and units * price >= SMALLEST_ORDER_SHARE * equity
+    return units >= SMALLEST_ORDER_UNITS and units * price > SMALLEST_ORDER_SHARE * equity
 
 
-@numba.njit(cache=True, error_model="numpy")
-def settle(t: int, i: int, terms: Terms, book: Book) -> None:
-    """Turn the holding of a closed asset into cash at the price of the row."""
-    book.pending[i] = False
-    if book.units[i] >= SMALLEST_ORDER_UNITS and terms.prices[t, i] > 0.0:
-        trade(t, i, -book.units[i], terms, book)
-    book.units[i] = 0.0
-
-
-@numba.njit(cache=True, error_model="numpy")
-def trade(t: int, i: int, quantity: float, terms: Terms, book: Book) -> None:
-    """Book one order: units, cash, fee and slippage."""
+@numba.njit(cache=True, error_model="numpy", forceinline=True)
+def paid(quantity: float, price: float, fee: float, slippage: float) -> tuple[float, float, float]:
+    """Cash that an order takes (below 0: brings), and the fee and slippage in it."""
     side = math.copysign(1.0, quantity)
-    value = abs(quantity) * terms.prices[t, i]
-    slipped = 1.0 + side * terms.slippage[t, i]
-    fee = value * slipped * terms.fee[t, i]
-    book.trades[t, i] = quantity
-    book.units[i] += quantity
-    book.slipped[t] += value * terms.slippage[t, i]
-    book.fees[t] += fee
-    book.loose[0] -= side * value * slipped + fee
-
-
-@numba.njit(cache=True, error_model="numpy")
-def fill(t: int, now: int, terms: Terms, book: Book, bids: Bids) -> None:
-    """Settle and fill what closes at one stage of a session's closes."""
-    equity = book.loose[0]
-    ready = False
-    for i in range(len(book.units)):
-        if terms.settlement[i] == t and terms.stage[i] == now:
-            cash = book.loose[0]
-            settle(t, i, terms, book)
-            equity += book.loose[0] - cash
-        # Before its own close, an asset that closes later is worth its last public price.
-        row = t if terms.stage[i] <= now or t == 0 else t - 1
-        bids.held[i] = book.units[i] * terms.prices[row, i] if book.units[i] != 0.0 else 0.0
-        equity += bids.held[i]
-        open_now = terms.permission[t, i] != CLOSED
-        bids.waiting[i] = book.pending[i] and open_now and terms.stage[i] >= now
-        ready = ready or (bids.waiting[i] and terms.stage[i] == now)
-    if not ready:
-        return
-    after = equity_after_costs(equity, bids)
-    cash = book.loose[0] + (bids.held[terms.cash_column] if terms.cash_column >= 0 else 0.0)
-    share = affordable_share(cash, after, bids)
-    for i in range(len(book.units)):
-        if not bids.waiting[i] or terms.stage[i] != now:
-            continue
-        book.pending[i] = False
-        change = traded_value(bids.order[i], after, bids.held[i], bids.permission[i])
-        if share < 1.0 and change > 0.0:
-            change *= share
-        quantity = change / terms.prices[t, i]
-        if bids.order[i] == 0.0 or quantity < -book.units[i]:
-            quantity = -book.units[i]
-        if is_order(quantity, terms.prices[t, i], after):
-            trade(t, i, quantity, terms, book)
-    # What rounding leaves of cash that was spent is neither cash nor an overdraft.
-    if abs(book.loose[0]) < SMALLEST_ORDER_SHARE * after:
-        book.loose[0] = 0.0
-
-
-@numba.njit(cache=True, error_model="numpy")
-def sweep(t: int, terms: Terms, book: Book) -> None:
-    """Put loose cash into the cash asset, or take an overdraft out of it."""
-    price = terms.prices[t, terms.cash_column]
-    quantity = book.loose[0] / price
-    if is_order(quantity, price, book.equity[t]):
-        book.trades[t, terms.cash_column] = quantity
-        book.units[terms.cash_column] += quantity
-        book.loose[0] -= quantity * price
+    value = abs(quantity) * price
+    charged = value * (1.0 + side * slippage) * fee
+    return side * value + value * slippage + charged, charged, value * slippage
 
 
 @numba.njit(cache=True, error_model="numpy")
 def advance(first: int, last: int, terms: Terms, book: Book) -> None:
-    """Bring the account from row `first` to before row `last`."""
-    assets = len(book.units)
-    held, waiting = np.zeros(assets), np.zeros(assets, dtype=np.bool_)
-    buy_rate, sell_rate = np.zeros(assets), np.zeros(assets)
-    stages = terms.stage.max() + 1
+    """Bring the account from row `first` to before row `last`.
+
+    One function: handing the arrays on at each close takes longer than the arithmetic.
+    """
+    prices, permission, stage, settlement, fee, slippage, cash_column = terms
+    orders, units, pending, order, loose, trades, holdings, cash, equity, fees, slipped = book
+    assets = len(units)
+    waiting, allowed = np.zeros(assets, dtype=np.bool_), np.zeros(assets, dtype=np.int8)
+    held, buy_rate, sell_rate = np.zeros(assets), np.zeros(assets), np.zeros(assets)
+    bids = Bids(waiting, order, held, allowed, buy_rate, sell_rate)
+    money = loose[0]
     for t in range(first, last):
-        if not np.isnan(book.orders[t, 0]):
+        if not np.isnan(orders[t, 0]):
             for i in range(assets):
-                book.order[i] = book.orders[t, i]
-                book.pending[i] = i != terms.cash_column
-        active = False
+                order[i] = orders[t, i]
+                pending[i] = i != cash_column
+
+        stages = 0
         for i in range(assets):
-            active = active or book.pending[i] or terms.settlement[i] == t
-        if active:
+            if pending[i] or settlement[i] == t:
+                stages = max(stages, stage[i] + 1)
+        for i in range(assets if stages > 0 else 0):
+            allowed[i] = permission[t, i]
+            buy_rate[i] = (1.0 + slippage[t, i]) * (1.0 + fee[t, i]) - 1.0
+            sell_rate[i] = 1.0 - (1.0 - slippage[t, i]) * (1.0 - fee[t, i])
+
+        for now in range(stages):
+            before, ready = money, False
             for i in range(assets):
-                buy_rate[i] = (1.0 + terms.slippage[t, i]) * (1.0 + terms.fee[t, i]) - 1.0
-                sell_rate[i] = 1.0 - (1.0 - terms.slippage[t, i]) * (1.0 - terms.fee[t, i])
-            bids = Bids(waiting, book.order, held, terms.permission[t], buy_rate, sell_rate)
-            for now in range(stages):
-                fill(t, now, terms, book, bids)
-        value = book.loose[0]
+                if settlement[i] == t and stage[i] == now:
+                    # A closing pays for the whole holding, whatever was ordered or may trade.
+                    order[i], pending[i], allowed[i] = 0.0, True, OPEN
+                # Before its own close, an asset that closes later is worth its last public price.
+                row = t if stage[i] <= now or t == 0 else t - 1
+                held[i] = units[i] * prices[row, i] if units[i] != 0.0 else 0.0
+                before += held[i]
+                waiting[i] = pending[i] and allowed[i] != CLOSED and stage[i] >= now
+                ready = ready or (waiting[i] and stage[i] == now)
+            if not ready:
+                continue
+            after = equity_after_costs(before, bids)
+            available = money + held[cash_column] if cash_column >= 0 else money
+            share = affordable_share(available, after, bids)
+            for i in range(assets):
+                if not waiting[i] or stage[i] != now:
+                    continue
+                pending[i] = False
+                change = traded_value(order[i], after, held[i], allowed[i])
+                if share < 1.0 and change > 0.0:
+                    change *= share
+                quantity = change / prices[t, i]
+                if order[i] == 0.0 or quantity < -units[i]:
+                    quantity = -units[i]
+                if is_order(quantity, prices[t, i], after):
+                    taken, charged, lost = paid(quantity, prices[t, i], fee[t, i], slippage[t, i])
+                    money -= taken
+                    fees[t] += charged
+                    slipped[t] += lost
+                    trades[t, i] = quantity
+                    units[i] += quantity
+                if settlement[i] == t:
+                    units[i] = 0.0
+            # What rounding leaves of cash that was spent is neither cash nor an overdraft.
+            if abs(money) < SMALLEST_ORDER_SHARE * after:
+                money = 0.0
+
+        equity[t] = money
         for i in range(assets):
-            if book.units[i] != 0.0:
-                value += book.units[i] * terms.prices[t, i]
-        book.equity[t] = value
-        if terms.cash_column >= 0:
-            sweep(t, terms, book)
+            if units[i] != 0.0:
+                equity[t] += units[i] * prices[t, i]
+        if cash_column >= 0:
+            # Loose cash goes into the cash asset; an overdraft is taken out of it.
+            quantity = money / prices[t, cash_column]
+            if is_order(quantity, prices[t, cash_column], equity[t]):
+                trades[t, cash_column] = quantity
+                units[cash_column] += quantity
+                money -= quantity * prices[t, cash_column]
         for i in range(assets):
-            book.holdings[t, i] = book.units[i]
-        book.cash[t] = book.loose[0]
+            holdings[t, i] = units[i]
+        cash[t] = money
+    loose[0] = money

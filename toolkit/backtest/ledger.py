@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -113,8 +113,10 @@ class Ledger:
         return _ratio(values, self.book.equity[row])
 
     def simulation(self) -> Simulation:
-        """The account so far; of all sessions once the last was reached."""
-        return Simulation(self.market, self.book)
+        """The account so far, read-only; of all sessions once the last was reached."""
+        from toolkit.backtest.kernel import Book
+
+        return Simulation(self.market, Book(*map(_read_only, self.book)))
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,10 @@ class Simulation:
         return pd.Index(self.market.assets)
 
     def _by_session(self, values: Floats, name: str) -> pd.Series:
-        return pd.Series(values, index=self.market.sessions, name=name)
+        return pd.Series(values, self.market.sessions, name=name, copy=False)
 
     def _by_asset(self, values: Floats) -> pd.DataFrame:
-        return pd.DataFrame(
-            values.copy(), index=self.market.sessions, columns=self._assets, copy=False
-        )
+        return pd.DataFrame(values, self.market.sessions, self._assets, copy=False)
 
     @cached_property
     def equity(self) -> pd.Series:
@@ -182,13 +182,13 @@ class Simulation:
     @cached_property
     def orders(self) -> pd.DataFrame:
         """Filled orders, oldest first: session, asset, units (below 0 a sale), price, value."""
-        made = np.flatnonzero(self.book.trades)
+        made = np.flatnonzero(self.book.trades != 0.0)
         rows, columns = np.divmod(made, len(self.market.assets))
         units, prices = self.book.trades.take(made), self.market.prices.take(made)
         return pd.DataFrame(
             {
-                "session": self.market.sessions[rows],
-                "asset": self._assets.take(columns),
+                "session": self.market.sessions.take(rows),
+                "asset": pd.Categorical.from_codes(columns, self._assets),
                 "units": units,
                 "price": prices,
                 "value": units * prices,
@@ -204,6 +204,12 @@ class Simulation:
             prices = market.prices[:, market.cash_column]
             cash = cash + self.book.holdings[:, market.cash_column] * prices
         return float(np.max(_ratio(-cash, self.book.equity), initial=0.0))
+
+
+def _read_only(values: NDArray[Any]) -> NDArray[Any]:
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 def _ratio(part: Floats, whole: Floats | float) -> Floats:

@@ -67,7 +67,10 @@ class _Watch:
         market, book = account.simulation.market, account.simulation.book
         self.sessions, self.assets = market.sessions, list(market.assets)
         prices = np.nan_to_num(market.prices)
-        self.held = book.holdings * prices / book.equity[:, None]
+        equity = book.equity[:, None]
+        self.held = np.divide(
+            book.holdings * prices, equity, out=np.zeros_like(prices), where=equity > 0.0
+        )
         # What the weights would have been at each session without its trades.
         untraded = np.vstack([np.zeros(prices.shape[1]), book.holdings[:-1]]) * prices
         total = untraded.sum(axis=1, keepdims=True)

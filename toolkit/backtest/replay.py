@@ -22,6 +22,9 @@ ENGINE = "rust"
 TOLERANCE = 1e-9
 """Largest relative gap between the two equity curves; vectorbt's own cash test is this coarse."""
 
+_NOTHING = 1e-6
+"""Share of the first equity below which an account is taken as empty."""
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -92,6 +95,8 @@ def replay(units: pd.DataFrame, inputs: ReplayInput) -> Replay:
         group_by=True,
         call_seq="auto",
         min_size=0.0,
+        # An order that cannot be filled whole is then missing from the records.
+        allow_partial=False,
         freq="1D",
         engine=ENGINE,
     )
@@ -106,7 +111,9 @@ def reconcile(equity: pd.Series, orders: int, second: Replay) -> Reconciliation:
     """Largest relative gap between the ledger's equity and the replay's."""
     difference = (equity - second.equity).abs()
     # Two accounts that both lost everything agree; one that cannot be compared does not.
-    gap = (difference / equity.abs()).mask(difference == 0.0, 0.0).fillna(np.inf)
+    # What is left of a book that lost everything is rounding of what it once was.
+    scale = equity.abs().clip(lower=_NOTHING * float(equity.iloc[0]))
+    gap = (difference / scale).mask(difference == 0.0, 0.0).fillna(np.inf)
     worst = gap.idxmax()
     return Reconciliation(
         max_relative_gap=float(gap.max()),

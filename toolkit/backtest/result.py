@@ -86,10 +86,11 @@ class BacktestResult:
     def failures(self) -> tuple[str, ...]:
         """What went wrong with the checks, in words; empty where all that ran passed."""
         found = []
-        if self.reconciliation is not None and not self.reconciliation.agrees:
+        agreement = self.reconciliation
+        if agreement is not None and not agreement.agrees:
             found.append(
-                f"Reconciliation: the two accounts differ by "
-                f"{self.reconciliation.max_relative_gap:.3g} of equity."
+                f"Reconciliation: the two accounts differ by {agreement.max_relative_gap:.3g} of "
+                f"equity, with {agreement.orders} orders against {agreement.records} records."
             )
         if self.audit is not None and self.audit.differences:
             found.append(
@@ -107,12 +108,13 @@ class BacktestResult:
         """Returns and money by session: see the class."""
         simulation, first = self.account.simulation, self.account.first
         equity, costs = simulation.equity, simulation.fees + simulation.slippage
-        before = equity.shift(1)
+        # Where everything was lost before there is nothing to earn on: 0, not 0 / 0.
+        before = equity.shift(1).where(lambda value: value > 0.0)
         market = self.panel.returns().iloc[first:]
         frame = pd.DataFrame(
             {
-                "net": equity / before - 1.0,
-                "gross": (equity + costs) / before - 1.0,
+                "net": (equity / before - 1.0).fillna(0.0),
+                "gross": ((equity + costs) / before - 1.0).fillna(0.0),
                 "cash": market[self.panel.universe.cash],
                 "benchmark": market[self._benchmark] if self._benchmark else np.nan,
                 "equity": equity,
@@ -182,9 +184,8 @@ class BacktestResult:
 
         simulation = self.account.simulation
         years = len(returns) / basis
-        traded = (self.orders["value"].abs() / self._equity_at_orders()).sum() / 2.0
         money = {
-            "turnover": float(traded / years),
+            "turnover": float(self._traded.sum() / 2.0 / years),
             "total_costs": float(
                 (simulation.fees.sum() + simulation.slippage.sum()) / self.loop.initial_cash
             ),
@@ -200,15 +201,22 @@ class BacktestResult:
             "net": {**described("net"), **money},
             "gross": described("gross"),
             "benchmark": {
-                "name": f"{self._benchmark} held, before costs",
+                "name": f"{self._benchmark} held, before costs"
+                if self._benchmark
+                else "no bitcoin in the universe",
                 **described("benchmark"),
             },
             "cash": described("cash"),
         }
 
-    def _equity_at_orders(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    @property
+    def _traded(self) -> pd.Series:
+        """Share of equity that each order traded."""
         equity = self.account.simulation.equity
-        return equity.to_numpy()[equity.index.get_indexer(pd.Index(self.orders["session"]))]
+        # The account opens by putting its money into the cash asset, which is no trade.
+        orders = self.orders[self.orders["session"] > equity.index[0]]
+        at = equity.index.get_indexer(pd.Index(orders["session"]))
+        return pd.Series(orders["value"].abs() / equity.to_numpy()[at])
 
     @property
     def run_id(self) -> str:

@@ -69,7 +69,7 @@ def assemble(
     universe = _alive(universe, end)
     found = [source.fields(universe, _EARLIEST, end) for source in sources]
     prices = _prices(found, universe, end)
-    first = _first_day(prices, universe) if start is None else _warm(start, warmup_days)
+    first = _first_day(prices, universe, end) if start is None else _warm(start, warmup_days)
     sessions = sessions_between(clock, first, end)
     if len(sessions) == 0 or (start is not None and sessions[-1].date() < start):
         raise DataError(f"There is no session between {start or first} and {end}.")
@@ -107,12 +107,15 @@ def _warm(start: date, warmup_days: int) -> date:
     return max(_EARLIEST, start - timedelta(days=warmup_days))
 
 
-def _first_day(prices: Field, universe: Universe) -> date:
+def _first_day(prices: Field, universe: Universe, end: date) -> date:
     """Day of the first price of cash, of any asset where there is no cash."""
     rows = prices.values if universe.cash is None else prices.values[[universe.cash]]
     rows = rows.dropna(how="all")
     if rows.empty:
-        raise DataError(f"Cash {universe.cash} has no price from {prices.source}.")
+        raise DataError(
+            f"Cash {universe.cash} has no price up to {end} ({prices.source}). End the run later, "
+            "or complete the file."
+        )
     return pd.Timestamp(rows.index[0]).date()
 
 

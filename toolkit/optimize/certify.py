@@ -38,7 +38,6 @@ class Assessment:
         Objective plus cost.
     """
 
-    weights: Floats
     values: Floats
     excess: Floats
     hard: Floats
@@ -46,7 +45,9 @@ class Assessment:
 
     def residuals(self, allowance: Floats) -> Floats:
         """Worst of everything that must hold, with limits widened by an allowance: a row each."""
-        return np.maximum(self.hard, (self.excess - allowance).max(axis=1, initial=-np.inf))
+        limits = (self.excess - allowance).max(axis=1, initial=-np.inf)
+        worst: Floats = np.maximum(self.hard, limits)
+        return worst
 
     def best(self, rows: slice, allowance: Floats) -> float | None:
         """Smallest total among rows that meet everything, None if none does."""
@@ -76,7 +77,7 @@ class Certifier:
         totals = self.objective.expression(candidate)
         if self.cost is not None:
             totals = totals + self.cost.cost(candidate)
-        return Assessment(rows, values, excess, np.maximum(budget, beyond), totals)
+        return Assessment(values, excess, np.maximum(budget, beyond), totals)
 
     def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> Assessment | None:
         """What was measured of weights that pass; None where they do not.
@@ -86,10 +87,11 @@ class Certifier:
         """
         found = self.assess(facts, (weights, facts.current, facts.target))
         reference = found.best(slice(1, None), allowance)
-        worse = reference is not None and found.totals[0] > reference + self.resolution(
-            facts, reference
-        )
-        return None if worse or found.residuals(allowance)[0] > TOLERANCE else found
+        if not found.residuals(allowance)[0] <= TOLERANCE:
+            return None
+        if reference is None:
+            return found
+        return found if found.totals[0] <= reference + self.resolution(facts, reference) else None
 
     def resolution(self, facts: Facts, total: float) -> float:
         """Differences of totals that count as none: a millionth, of a hundredth unit at least."""

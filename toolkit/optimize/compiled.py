@@ -19,6 +19,16 @@ from toolkit.optimize.roster import Floats
 TOLERANCE = 1e-10
 """Feasibility and duality gap that the solver is asked for."""
 
+Way = tuple[float, bool]
+
+WAYS: tuple[Way, ...] = ((1e4, True), (1e2, False), (1.0, True), (1.0, False))
+"""Factor on the objective, and whether the solver balances rows and columns first.
+
+All have the same answer. The first makes the solver's absolute tolerance a relative one near an
+optimum of zero; the others go another way where that one loses its footing.
+"""
+
+_MOST_ITERATIONS = 100
 _AGREEMENT = 1e-12
 _OUTSIDE = 1e-9
 _ABSURD = 1e12
@@ -100,9 +110,11 @@ class CompiledProblem:
         """Where a cvxpy variable starts among the solver's."""
         return int(self._variables[variable.id])
 
-    def solve(self, values: Mapping[Any, Floats], scale: float = 1.0) -> Answer:
-        """Answer for the values of all parameters, the objective multiplied by a scale."""
+    def solve(self, values: Mapping[Any, Floats], unit: float, way: Way = WAYS[0]) -> Answer:
+        """Answer for the values of all parameters, the objective counted in a unit."""
         squares, linear, entries, rhs = self._input(values)
+        scale = way[0] / unit
+        self._settings.equilibrate_enable = way[1]
         squares, linear = squares * scale, linear * scale
         solver = self._clarabel.DefaultSolver(
             self._quadratic.filled(squares),
@@ -181,10 +193,12 @@ class _Sparse:
         return self._filled
 
     def times(self, entries: Floats, vector: Floats) -> Floats:
-        return np.bincount(self.rows, entries * vector[self.columns], self.shape[0])
+        parts = entries * vector[self.columns]
+        return np.bincount(self.rows, parts, self.shape[0]).astype(float, copy=False)
 
     def transposed_times(self, entries: Floats, vector: Floats) -> Floats:
-        return np.bincount(self.columns, entries * vector[self.rows], self.shape[1])
+        parts = entries * vector[self.rows]
+        return np.bincount(self.columns, parts, self.shape[1]).astype(float, copy=False)
 
     def symmetric_times(self, entries: Floats, vector: Floats) -> Floats:
         """Product with the symmetric matrix whose upper triangle this is."""
@@ -213,5 +227,6 @@ def _settings(clarabel: Any) -> Any:
     settings.max_threads = 1
     settings.direct_solve_method = "qdldl"
     settings.presolve_enable = False
+    settings.max_iter = _MOST_ITERATIONS
     settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = TOLERANCE
     return settings

@@ -132,7 +132,8 @@ def _current(decision: Decision, roster: Roster, proceeds: float, where: str) ->
         )
     if roster.cash is None:
         return None
-    return np.eye(len(roster))[roster.cash]
+    cash: Floats = np.eye(len(roster))[roster.cash]
+    return cash
 
 
 def _weights(
@@ -218,7 +219,7 @@ def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
         return
     gap = np.abs(given - given.T)
     if gap.max() > ASYMMETRY * np.abs(given).max():
-        row, column = np.unravel_index(int(gap.argmax()), gap.shape)
+        row, column = divmod(int(gap.argmax()), len(gap))
         raise DataError(
             f"The covariance {where} is not symmetric: {names[row]} with {names[column]} is "
             f"{given[row, column]:.6g} one way and {given[column, row]:.6g} the other."
@@ -246,4 +247,5 @@ def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
         )
     root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
     repair = max(0.0, -float(values[0])) / float(values[-1]) if values[-1] > 0.0 else 0.0
-    return np.linalg.qr(root, mode="r"), repair
+    triangle: Floats = np.linalg.qr(root).R
+    return triangle, repair

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from toolkit.errors import ConfigError, DataError, InfeasibleLimitsError, SolverError
 from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.certify import TOLERANCE, Certifier
-from toolkit.optimize.compiled import Answer
+from toolkit.optimize.compiled import WAYS, Answer, Way
 from toolkit.optimize.costs import Cost
 from toolkit.optimize.decision import Allocation, Certificate, Decision, Status
 from toolkit.optimize.diagnose import Diagnosis, named
@@ -57,7 +58,7 @@ class Optimizer:
     on_infeasible
         What to do when no portfolio meets the limits, even with those of rank 0 (turnover)
         relaxed as little as possible. ``least_violation``: minimise the sum of
-        slack / max(\\|cap\\|, 0.01). ``keep``: keep the current weights. ``stop``: raise.
+        slack / max(|cap|, 0.01). ``keep``: keep the current weights. ``stop``: raise.
     """
 
     objective: Objective
@@ -178,10 +179,12 @@ class Program:
         found = self._certifier.assess(facts, [ideal])
         return ideal if found.residuals(np.zeros(len(self._limits)))[0] <= _ROUNDING else None
 
-    def _optimum(self, facts: Facts, allowance: Floats, margin: float = 0.0) -> _Optimum | None:
+    def _optimum(
+        self, facts: Facts, allowance: Floats, margin: float = 0.0, way: Way = WAYS[0]
+    ) -> _Optimum | None:
         """The best weights, or None where the answer does not pass: infeasible, or not solved."""
         certifier = self._certifier
-        raw, answer = self._best.solve(facts, allowance + margin)
+        raw, answer = self._best.solve(facts, allowance + margin, way)
         if not abs(raw.sum() - 1.0) <= TOLERANCE:
             return None
         weights = certifier.tidied(facts, raw)
@@ -200,13 +203,13 @@ class Program:
             raise self._diagnosis.error(facts, slacks)
         if conflict and mode == "keep":
             return self._kept(facts, slacks)
-        for margin in _MARGINS:
+        for margin, way in product(_MARGINS, WAYS):
             allowance = np.where(slacks > 0.0, slacks + margin, 0.0)
-            found = self._optimum(facts, allowance, min(margin, TOLERANCE / 2.0))
+            found = self._optimum(facts, allowance, min(margin, 0.9 * TOLERANCE), way)
             if found is not None:
                 status: Status = "relaxed" if slacks.any() else "optimal"
                 return self._allocation(facts, found.weights, allowance, status, found)
-        relaxed = f" with {dict(named(self._limits, slacks))} relaxed" if slacks.any() else ""
+        relaxed = f" with {named(self._limits, slacks)} relaxed" if slacks.any() else ""
         _, answer = self._best.solve(facts, slacks)
         raise SolverError(
             f"No answer on {facts.session.date()}{relaxed} passed the checks; the solver says "
@@ -220,7 +223,7 @@ class Program:
                 f"No portfolio on {facts.session.date()} meets every limit, and there are no "
                 "weights to keep. Set on_infeasible to 'least_violation', or add a cash asset.",
                 self._diagnosis.conflict(facts),
-                dict(named(self._limits, slacks)),
+                named(self._limits, slacks),
             )
         excess = np.maximum(self._certifier.assess(facts, [facts.current]).excess[0], 0.0)
         return self._allocation(facts, facts.current, excess, "kept", None)

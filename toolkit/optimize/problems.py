@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.optimize.candidate import MeasuredCandidate
-from toolkit.optimize.compiled import Answer, CompiledProblem
+from toolkit.optimize.compiled import WAYS, Answer, CompiledProblem, Way
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.roster import Floats, Roster
@@ -17,9 +17,6 @@ from toolkit.optimize.symbolic import SymbolicCandidate
 if TYPE_CHECKING:
     from toolkit.optimize.costs import Cost
     from toolkit.optimize.objectives import Objective
-
-_MAGNIFY = 100.0
-"""Makes the solver's absolute tolerance a relative one also where the answer nears the target."""
 
 SMALLEST_UNIT = 0.01
 """Violations of limits are compared as slack / max(|cap|, 0.01)."""
@@ -42,19 +39,19 @@ class BestWeights:
         value = objective.expression(candidate)
         if cost is not None and not cost.free:
             value = value + cost.cost(candidate)
-        self._allowance = cvxpy.Parameter(len(limits)) if limits else None
+        self._allowances = [cvxpy.Parameter() for _ in limits]
         held = [
-            limit.excess(candidate) <= self._allowance[place] for place, limit in enumerate(limits)
+            limit.excess(candidate) <= allowance
+            for limit, allowance in zip(limits, self._allowances, strict=True)
         ]
         problem = cvxpy.Problem(cvxpy.Minimize(value), [*candidate.constraints, *held])
         self._compiled = CompiledProblem(problem)
 
-    def solve(self, facts: Facts, allowance: Floats) -> tuple[Floats, Answer]:
+    def solve(self, facts: Facts, allowance: Floats, way: Way = WAYS[0]) -> tuple[Floats, Answer]:
         """Weights and the answer they come from."""
         values = self._candidate.values(facts)
-        if self._allowance is not None:
-            values[self._allowance] = allowance
-        answer = self._compiled.solve(values, _MAGNIFY / self._objective.unit(facts))
+        values.update(zip(self._allowances, allowance, strict=True))
+        answer = self._compiled.solve(values, self._objective.unit(facts), way)
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer
 
@@ -90,13 +87,15 @@ class LeastViolation:
         worst = [float(np.max(limit.excess(alone))) for limit in self._limits]
         return self.units + 2.0 * np.maximum(worst, 0.0)
 
-    def solve(self, facts: Facts, price: Floats, room: Floats) -> tuple[Floats, Answer]:
+    def solve(
+        self, facts: Facts, price: Floats, room: Floats, way: Way = WAYS[0]
+    ) -> tuple[Floats, Answer]:
         """Weights and the answer they come from."""
         values = {
             **self._candidate.values(facts),
             self._price: price,
             self._room: room / self.units,
         }
-        answer = self._compiled.solve(values)
+        answer = self._compiled.solve(values, 1.0, way)
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer

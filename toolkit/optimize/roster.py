@@ -65,7 +65,7 @@ class Roster:
         """
         if names is self.given or (isinstance(names, pd.Index) and names.equals(self.given)):
             return self.place
-        wanted = list(names)
+        wanted = names.tolist() if isinstance(names, pd.Index) else list(names)
         unknown = [str(name) for name in wanted if name not in self._position]
         if unknown:
             raise UnknownAssetError(

@@ -1,0 +1,497 @@
+"""The command line: one JSON object on stdout, narration on stderr, documented exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from toolkit import cli, errors
+from toolkit.record import RunRecord
+
+COMMAND = Path(sys.executable).with_name("hashpivot")
+YEAR = ("--start", "2023-01-03", "--end", "2023-12-29", "--set", "checks.audit_cuts=4")
+METRICS = {
+    "cagr", "volatility", "sharpe", "sortino", "max_drawdown", "expected_shortfall_95", "turnover",
+    "total_costs",
+}  # fmt: skip
+PEEKER = '''
+from toolkit import Sleeve, Strategy
+
+
+class Peeker(Strategy):
+    """Holds bitcoin on the days before it rises."""
+
+    def targets(self, panel, signals=None):
+        tomorrow = panel.prices()["SIMBTC"].pct_change().shift(-1).ffill()
+        held = panel.members([Sleeve.BITCOIN]).astype(float)
+        return held.mul((tomorrow > 0.0).astype(float), axis=0)
+'''
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys) -> Call:
+    """Runs a command inside this process, in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HASHPIVOT_RUNS", raising=False)
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hashpivot", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        text = capsys.readouterr()
+        return int(ended.value.code), text.out, text.err
+
+    return called
+
+
+def fresh(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the installed command as a user does."""
+    return subprocess.run(
+        [COMMAND, *arguments], capture_output=True, text=True, check=False, cwd=folder,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def run_folders(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+# The one JSON object
+
+
+def test_two_fresh_processes_give_the_same_hash_and_the_same_orders(tmp_path):
+    answers = []
+    for seed in ("0", "1"):
+        done = fresh("run", "equal_weight", *YEAR, "--json", folder=tmp_path, PYTHONHASHSEED=seed)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.count("\n") == 1
+        answers.append(json.loads(done.stdout))
+    first, second = answers
+    assert first["run_id"][-8:] == second["run_id"][-8:]
+    assert first["order_sha256"] == second["order_sha256"]
+    assert first["metrics"] == second["metrics"]
+    assert first["report"] != second["report"]
+    assert len(run_folders(tmp_path / "runs")) == 2
+
+
+def test_run_json_has_the_documented_keys_and_conventions(call, tmp_path):
+    code, out, err = call("run", "equal_weight", *YEAR, "--json")
+    answer = json.loads(out)
+    assert (code, err) == (0, "")
+    assert {
+        "run_id", "strategy", "start", "end", "sessions", "order_sha256", "report", "simulated",
+        "metrics", "reconciliation", "audit",
+    } <= set(answer)  # fmt: skip
+    assert set(answer["metrics"]) == METRICS
+    assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{8}", answer["run_id"])
+    assert answer["strategy"] == "equal_weight"
+    assert (answer["start"], answer["end"], answer["sessions"]) == ("2023-01-03", "2023-12-29", 250)
+    assert re.fullmatch(r"[0-9a-f]{64}", answer["order_sha256"])
+    assert answer["simulated"] is True
+    assert answer["metrics"]["max_drawdown"] <= 0.0
+    assert 0.0 < answer["metrics"]["expected_shortfall_95"] < 1.0
+    assert 0.0 < answer["metrics"]["total_costs"] < 1.0
+    assert answer["metrics"]["turnover"] > 0.0
+    assert 0.0 <= answer["reconciliation"]["max_relative_gap"] <= 1e-9
+    assert answer["audit"] == {"cuts": 4, "differences": 0}
+    assert Path(answer["report"]).read_text().lower().startswith("<!doctype html>")
+    assert Path(answer["report"]).parent.name == answer["run_id"]
+
+
+def test_the_json_object_and_the_run_folder_tell_the_same(call):
+    _, out, _ = call("run", "equal_weight", *YEAR, "--json")
+    answer = json.loads(out)
+    record = RunRecord.load(Path(answer["report"]).parent)
+    for key in ("run_id", "strategy", "start", "end", "sessions", "order_sha256", "simulated"):
+        assert record.manifest[key] == answer[key]
+    for name, value in answer["metrics"].items():
+        assert record.metrics["net"][name] == value
+    assert record.manifest["status"] == "ok"
+
+
+def test_without_a_page_the_report_is_null_and_no_page_is_written(call):
+    code, out, _ = call("run", "bitcoin_only", *YEAR, "--json", "--no-report")
+    assert code == 0
+    assert json.loads(out)["report"] is None
+    (folder,) = run_folders(Path("runs"))
+    assert not (folder / "report.html").exists()
+
+
+def test_without_a_replay_the_gap_is_null_and_the_page_says_not_checked(call):
+    code, out, _ = call("run", "bitcoin_only", *YEAR, "--json", "--no-replay")
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["reconciliation"] == {"max_relative_gap": None}
+    assert "NOT CHECKED" in Path(answer["report"]).read_text()
+
+
+def test_the_command_that_was_typed_is_on_record(call):
+    _, out, _ = call("run", "bitcoin_only", *YEAR, "--json", "--no-replay", "--set", "data.seed=3")
+    record = RunRecord.load(Path(json.loads(out)["report"]).parent)
+    assert record.manifest["command"] == (
+        "hashpivot run bitcoin_only --start 2023-01-03 --end 2023-12-29 --set checks.audit_cuts=4 "
+        "--json --no-replay --set data.seed=3"
+    )
+
+
+# Settings
+
+
+def test_set_changes_the_run_and_its_hash_and_is_in_the_resolved_file(call):
+    hashes, orders = set(), set()
+    for lookback in ("60", "120"):
+        override = f"strategy.lookback={lookback}"
+        _, out, _ = call("run", "trend_control", *YEAR, "--no-replay", "--json", "--set", override)
+        answer = json.loads(out)
+        hashes.add(answer["run_id"][-8:])
+        orders.add(answer["order_sha256"])
+        config = (Path(answer["report"]).parent / "config.toml").read_text()
+        assert f"lookback = {lookback}" in config
+    assert len(hashes) == len(orders) == 2
+
+
+def test_days_given_as_options_or_as_settings_are_the_same_run(call):
+    fast = ("--no-replay", "--no-report", "--json", "--set", "checks.audit_cuts=0")
+    one = call("run", "bitcoin_only", "--start", "2023-01-03", "--end", "2023-06-30", *fast)
+    two = call("run", "bitcoin_only", "--set", "data.start=2023-01-03",
+               "--set", "data.end=2023-06-30", *fast)  # fmt: skip
+    assert json.loads(one[1])["run_id"][-8:] == json.loads(two[1])["run_id"][-8:]
+    assert json.loads(one[1])["audit"] is None
+
+
+def test_no_run_is_answered_from_an_earlier_folder(call):
+    fast = (*YEAR, "--no-replay", "--json")
+    first = json.loads(call("run", "bitcoin_only", *fast)[1])
+    (folder,) = run_folders(Path("runs"))
+    for path in folder.iterdir():
+        path.write_bytes(b"tampered")
+    second = json.loads(call("run", "bitcoin_only", *fast)[1])
+    assert second["order_sha256"] == first["order_sha256"]
+    assert second["metrics"] == first["metrics"]
+    assert len(run_folders(Path("runs"))) == 2
+    assert RunRecord.load(Path(second["report"]).parent).manifest["status"] == "ok"
+
+
+def test_the_runs_folder_is_an_option_or_a_variable(call, monkeypatch):
+    fast = (*YEAR, "--no-replay", "--no-report", "--json")
+    call("run", "bitcoin_only", *fast, "--runs", "here")
+    monkeypatch.setenv("HASHPIVOT_RUNS", "there")
+    call("run", "bitcoin_only", *fast)
+    assert len(run_folders(Path("here"))) == len(run_folders(Path("there"))) == 1
+    assert not Path("runs").exists()
+
+
+# For people
+
+
+def test_the_summary_names_basis_checks_and_page_in_a_few_lines(call):
+    code, out, err = call("run", "equal_weight", *YEAR)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert 6 <= len(lines) <= 12
+    assert "SIMULATED" in lines[0]
+    assert "252 sessions a year" in out
+    assert "0 differences at 4 cuts" in out
+    assert Path(lines[-1].strip()).is_file()
+
+
+def test_help_names_every_command_and_needs_a_fresh_process_only(tmp_path):
+    done = fresh("--help", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    for command in ("run", "report", "strategies", "audit", "doctor"):
+        assert re.search(rf"^\W*{command}\b", done.stdout, re.MULTILINE)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["run", "report", "strategies", "audit", "doctor"])
+def test_every_command_explains_itself(call, command):
+    code, out, _ = call(command, "--help")
+    assert code == 0
+    assert f"hashpivot {command}" in out
+
+
+def test_the_version_is_that_of_the_distribution(call):
+    from importlib.metadata import version
+
+    assert call("--version")[:2] == (0, f"hashpivot {version('hashpivot')}\n")
+
+
+def test_strategies_lists_names_and_titles(call):
+    code, out, _ = call("strategies")
+    assert code == 0
+    assert "difficulty_rotation" in out
+    listed = json.loads(call("strategies", "--json")[1])
+    assert [line.split()[0] for line in out.splitlines()] == list(listed)
+    assert listed["bitcoin_only"] == "Bitcoin only"
+
+
+def test_doctor_tries_every_part(call):
+    code, out, err = call("doctor", "--json")
+    found = json.loads(out)
+    assert (code, err) == (0, "")
+    assert len(found) >= 8
+    assert all(check["ok"] for check in found.values())
+    assert "vectorbt 1.2.0" in found["replay (vectorbt)"]["found"]
+
+
+def test_doctor_says_what_does_not_work_and_exits_with_2(call, monkeypatch):
+    def broken() -> str:
+        raise ImportError("no solver here")
+
+    monkeypatch.setattr("toolkit.doctor._solver", broken)
+    code, out, err = call("doctor")
+    assert code == 2
+    assert re.search(r"^FAIL solver \(clarabel\) +ImportError: no solver here$", out, re.MULTILINE)
+    assert err.startswith("hashpivot: ")
+
+
+# Report
+
+
+def test_report_writes_the_same_page_again_from_the_files(call):
+    _, out, _ = call("run", "bitcoin_only", *YEAR, "--no-replay", "--json")
+    page = Path(json.loads(out)["report"])
+    before = page.read_bytes()
+    page.unlink()
+    code, out, err = call("report", "latest")
+    assert (code, out, err) == (0, f"{page}\n", "")
+    assert page.read_bytes() == before
+    for name in (page.parent.name, str(page.parent)):
+        assert call("report", name, "--out", "again.html")[0] == 0
+        assert Path("again.html").read_bytes() == before
+
+
+def test_report_of_no_run_exits_with_3_and_names_the_folder(call):
+    code, out, err = call("report", "latest")
+    assert (code, out) == (3, "")
+    assert re.fullmatch(r"hashpivot: Run 'latest' is not in runs\. .*\n", err)
+
+
+# Audit
+
+
+def test_audit_json_tells_cuts_and_differences(call):
+    code, out, err = call("audit", "trend_control", "--cuts", "5", "--json")
+    answer = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (answer["strategy"], answer["cuts"], answer["differences"]) == ("trend_control", 5, 0)
+    assert answer["cannot_see"]
+    assert not Path("runs").exists()
+
+
+def test_audit_for_people_says_what_it_cannot_see(call):
+    code, out, _ = call("audit", "bitcoin_only", "--cuts", "3")
+    assert code == 0
+    assert "3 cuts, 0 differences" in out
+    assert "cannot see" in out
+
+
+@pytest.mark.parametrize("cuts", ["0", "-3", "many", "1.5", ""])
+def test_audit_refuses_a_number_of_cuts_that_is_none(call, cuts):
+    code, out, err = call("audit", "bitcoin_only", f"--cuts={cuts}")
+    assert (code, out) == (2, "")
+    assert "--cuts" in err
+
+
+# A failed gate
+
+
+@pytest.fixture
+def peeker(tmp_path) -> Path:
+    (tmp_path / "peeker.py").write_text(PEEKER)
+    path = tmp_path / "peeker.toml"
+    path.write_text(
+        'title = "Peeker"\n[strategy]\nkind = "peeker:Peeker"\n[data]\nstart = 2022-01-03\n'
+        "[schedule]\nevery = 'week'\n"
+    )
+    return path
+
+
+def test_a_strategy_that_looks_ahead_is_written_marked_failed_and_exits_with_4(call, peeker):
+    code, out, err = call("run", str(peeker), "--json")
+    answer = json.loads(out)
+    assert code == 4
+    assert answer["status"] == "failed"
+    assert answer["audit"]["differences"] > 0
+    assert re.fullmatch(r"hashpivot: .*[Ll]ook-ahead.*marked failed\.\n", err)
+    record = RunRecord.load(Path(answer["report"]).parent)
+    assert record.manifest["status"] == "failed"
+    assert record.manifest["failures"]
+    assert "FAIL" in Path(answer["report"]).read_text().upper()
+
+
+def test_audit_of_a_strategy_that_looks_ahead_exits_with_4_and_names_the_culprit(call, peeker):
+    code, out, err = call("audit", str(peeker), "--json")
+    assert code == 4
+    assert json.loads(out)["differences"] > 0
+    assert re.search(r"targets of SIMBTC on \d{4}-\d\d-\d\d", err)
+    assert "Traceback" not in err
+
+
+# Interruption and bugs
+
+
+def test_an_interrupted_run_exits_with_130_and_leaves_nothing(tmp_path):
+    seen = tmp_path / "seen"
+    (tmp_path / "slow.py").write_text(
+        "import time\nfrom pathlib import Path\nfrom strategies.benchmarks import BitcoinOnly\n\n\n"
+        "class Slow(BitcoinOnly):\n"
+        '    """Takes its time."""\n\n'
+        "    def targets(self, panel, signals=None):\n"
+        f"        Path({str(seen)!r}).touch()\n"
+        "        time.sleep(30.0)\n"
+        "        return super().targets(panel, signals)\n"
+    )
+    (tmp_path / "slow.toml").write_text('[strategy]\nkind = "slow:Slow"\n')
+    process = subprocess.Popen(
+        [COMMAND, "run", "slow.toml", "--json"], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # A shell that started these tests in the background has its children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
+    began = time.monotonic()
+    while not seen.exists() and time.monotonic() - began < 60.0:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert err == "hashpivot: Interrupted; nothing was written.\n"
+    assert run_folders(tmp_path / "runs") == []
+
+
+def test_an_interruption_while_the_folder_is_written_leaves_no_draft(call, monkeypatch):
+    written = pd.DataFrame.to_parquet
+
+    def interrupted(frame: pd.DataFrame, path: Path) -> None:
+        if "orders" in str(path):
+            raise KeyboardInterrupt
+        written(frame, path)
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", interrupted)
+    code, out, err = call("run", "bitcoin_only", *YEAR, "--no-replay", "--json")
+    assert (code, out) == (130, "")
+    assert err == "hashpivot: Interrupted; nothing was written.\n"
+    assert run_folders(Path("runs")) == []
+
+
+def test_a_full_disk_leaves_no_draft_and_names_the_folder(call, monkeypatch):
+    def full(frame: pd.DataFrame, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    code, out, err = call("run", "bitcoin_only", *YEAR, "--no-replay", "--json")
+    assert (code, out) == (2, "")
+    assert "No space left on device" in err
+    assert "--runs" in err
+    assert run_folders(Path("runs")) == []
+
+
+def test_a_bug_exits_with_1_and_keeps_the_traceback_in_a_file(call, monkeypatch):
+    def broken() -> dict[str, str]:
+        raise ZeroDivisionError("the bug")
+
+    monkeypatch.setattr("toolkit.settings.shipped_strategies", broken)
+    code, out, err = call("strategies")
+    assert (code, out) == (1, "")
+    assert err.startswith("hashpivot: This is a bug in hashpivot.")
+    assert "Traceback" not in err
+    log = Path(re.search(r"(\S+\.log)", err)[1])
+    assert "ZeroDivisionError: the bug" in log.read_text()
+    log.unlink()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigError("text"), 2),
+        (errors.DataError("text"), 3),
+        (errors.UnknownAssetError("text"), 3),
+        (errors.LookAheadError("text"), 4),
+        (errors.ReconciliationError("text"), 4),
+        (errors.InfeasibleLimitsError("text", (), {}), 4),
+        (errors.SolverError("text"), 5),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_each_error_is_one_line_and_its_exit_code(call, monkeypatch, error, code):
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("toolkit.config.Experiment.run", failing)
+    found, out, err = call("run", "bitcoin_only", "--json")
+    assert (found, out) == (code, "")
+    assert err in ("hashpivot: text\n", "hashpivot: Interrupted; nothing was written.\n")
+
+
+def test_progress_shows_on_a_terminal_and_leaves_stdout_to_the_answer(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import time\nfrom strategies.benchmarks import BitcoinOnly\n\n\n"
+        'class Slow(BitcoinOnly):\n    """Takes its time."""\n\n'
+        "    def targets(self, panel, signals=None):\n"
+        "        time.sleep(0.1)\n"
+        "        return super().targets(panel, signals)\n"
+    )
+    (tmp_path / "slow.toml").write_text('[strategy]\nkind = "slow:Slow"\n')
+    outside, terminal = pty.openpty()
+    done = subprocess.run(
+        [COMMAND, "run", "slow.toml", "--json", "--no-replay", "--no-report"], cwd=tmp_path,
+        stdout=subprocess.PIPE, stderr=terminal, text=True, check=False,
+    )  # fmt: skip
+    os.close(terminal)
+    shown = os.read(outside, 65_536).decode()
+    os.close(outside)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["status"] == "ok"
+    assert re.search(r"\d+/40", shown)
+    assert shown.endswith("\r\033[K")  # the line is wiped once it is done
+
+
+@pytest.mark.parametrize("arguments", [("strategies",), ("--help",)])
+def test_a_reader_that_leaves_early_is_no_error(tmp_path, arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [COMMAND, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, check=False,
+        cwd=tmp_path,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# Usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("walk",),
+        ("run",),
+        ("run", "bitcoin_only", "--stat", "2023-01-03"),
+        ("run", "bitcoin_only", "--start"),
+        ("run", "bitcoin_only", "equal_weight"),
+        ("report",),
+        ("doctor", "extra"),
+    ],
+)
+def test_a_wrong_usage_exits_with_2_and_one_line(call, arguments):
+    code, out, err = call(*arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("hashpivot: ")
+    assert err.count("\n") == 1
+    assert "--help" in err

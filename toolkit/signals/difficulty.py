@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from toolkit.errors import ConfigError
@@ -51,7 +52,7 @@ class HashRibbons(Signal):
 
     def _regime(self, hash_rate: pd.DataFrame) -> pd.DataFrame:
         daily = hash_rate.iloc[:, 0]
-        ratio = daily.rolling(self.short_days).mean() / daily.rolling(self.long_days).mean() - 1.0
-        clear = ratio.gt(self.band).astype(float) - ratio.lt(-self.band).astype(float)
-        regime = clear.where(clear != 0.0).ffill()
-        return regime.to_frame("hash_ribbons")
+        short, long = (daily.rolling(days).mean() for days in (self.short_days, self.long_days))
+        ratio = (short / long).to_numpy() - 1.0
+        clear = np.select([ratio > self.band, ratio < -self.band], [1.0, -1.0], np.nan)
+        return pd.DataFrame({"hash_ribbons": clear}, daily.index).ffill()

@@ -66,6 +66,8 @@ class TrailingVolatility(Signal):
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Trailing volatility: sessions x assets."""
         returns = panel.returns()
-        volatility = returns.rolling(self.lookback).std() * np.sqrt(panel.periods_per_year)
-        still = (returns == 0.0).rolling(self.lookback).mean() > 0.2
-        return pd.DataFrame(volatility.mask(still | (volatility <= 0.0)))
+        deviation = returns.rolling(self.lookback).std().to_numpy()
+        still = (returns == 0.0).rolling(self.lookback).mean().to_numpy() > 0.2
+        volatility = deviation * np.sqrt(panel.periods_per_year)
+        values = np.where(still | (volatility <= 0.0), np.nan, volatility)
+        return pd.DataFrame(values, index=returns.index, columns=returns.columns)

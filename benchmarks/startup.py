@@ -58,7 +58,11 @@ def main() -> None:
             seconds["hashpivot run --no-replay"] / seconds["import vectorbt"],
             1.5,
         ),
-        ("memory of run / import vectorbt", memory["hashpivot run"] / memory["import vectorbt"], 2.0),
+        (
+            "memory of run / import vectorbt",
+            memory["hashpivot run"] / memory["import vectorbt"],
+            2.0,
+        ),
     )
     for name, ratio, bar in bars:
         print(f"{name:36} {ratio:5.2f}x  (bar {bar}x)  {'met' if ratio <= bar else 'MISSED'}")

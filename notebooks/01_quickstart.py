@@ -64,7 +64,9 @@ variants = {
 print("variants tried:", len(variants))
 for every, variant in variants.items():
     net = variant.metrics()["net"]
-    print(f"{every:8} Sharpe {net['sharpe']:.2f}  turnover {net['turnover']:.0%} a year (simulated)")
+    print(
+        f"{every:8} Sharpe {net['sharpe']:.2f}  turnover {net['turnover']:.0%} a year (simulated)"
+    )
 
 # %% [markdown]
 # ## Against what?

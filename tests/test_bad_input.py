@@ -260,11 +260,11 @@ def test_a_setting_that_does_not_fit_is_refused(folder, refused, override):
 
 
 def test_a_missing_folder_is_named(folder, refused):
-    refused(3, "'nowhere'", arguments=("run", "mix.toml", "--data", "nowhere"))
+    refused(3, "/nowhere'", arguments=("run", "mix.toml", "--data", "nowhere"))
 
 
 def test_a_folder_named_in_any_script_is_named_as_it_is(folder, refused):
-    refused(3, "'mårkt🙂'", arguments=("run", "mix.toml", "--data", "mårkt🙂"))
+    refused(3, "/mårkt🙂'", arguments=("run", "mix.toml", "--data", "mårkt🙂"))
 
 
 def test_a_missing_file_is_named_with_what_to_do(folder, refused):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import tomli_w
 
 from toolkit.backtest.schedule import Schedule
 from toolkit.config import Experiment
-from toolkit.errors import ConfigError, SourceUnavailableError
+from toolkit.errors import ConfigError, SourceUnavailableError, ToolkitError
 from toolkit.optimize import MaxSleeveWeight, MaxWeight, ProportionalCost
 from toolkit.risk.estimators import ExponentialCovariance
 from toolkit.settings import shipped_strategies
@@ -287,7 +288,7 @@ def test_the_resolved_file_read_again_is_the_same_experiment_with_the_same_order
     result = first.run()
     path = result.save(tmp_path) / "config.toml"
     again = Experiment.from_toml(path)
-    assert again.settings == first.settings
+    assert again.settings == first.resolved()
     assert again.strategy() == first.strategy()
     assert again.backtester() == first.backtester()
     assert again.data_settings() == first.data_settings()
@@ -302,6 +303,13 @@ def test_the_resolved_file_states_every_override(folder):
     resolved = tomllib.loads(changed.origin().config)
     assert resolved["strategy"] == {"kind": "mine:Mine", "share": 0.1}
     assert resolved["data"]["seed"] == 3
+
+
+def test_the_resolved_file_states_what_was_left_to_the_default(folder):
+    resolved = tomllib.loads(experiment(folder).origin().config)
+    assert resolved["schedule"]["every"] == "month"
+    assert resolved["cost"] == {"fee_bps": 5.0, "half_spread_bps": 3.0, "slippage_bps": 2.0}
+    assert resolved["account"] == {"initial_cash": 1e6, "fill_delay": 1}
 
 
 def test_the_code_hash_follows_the_user_s_module(folder):
@@ -333,3 +341,15 @@ def test_the_panel_has_warm_up_before_the_start_and_ends_at_the_end(folder):
     assert panel.sessions[-1] == pd.Timestamp("2023-12-29")
     assert panel.sessions[0] < pd.Timestamp("2021-12-31")
     assert panel.simulated
+
+
+def test_a_module_that_fails_when_imported_is_named_with_its_error(folder):
+    (folder / "mine.py").write_text("raise KeyError('typo')\n")
+    with pytest.raises(ConfigError, match=r"module 'mine' fails.*KeyError: 'typo'.*mine\.py"):
+        experiment(folder).strategy()
+
+
+def test_a_relative_data_folder_lies_beside_the_file(folder):
+    one = experiment(folder, TEXT.replace("[data]", '[data]\nfolder = "market"'))
+    with pytest.raises(ToolkitError, match=re.escape(str(folder / "market"))):
+        one.panel()

@@ -85,7 +85,7 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     folder = result.save(runs, page=report_page)
     page = str(folder / "report.html") if report_page else None
     if as_json:
-        _print(json.dumps(_summary(result, page), allow_nan=False))
+        _print(json.dumps(_summary(result, folder, page), allow_nan=False))
     else:
         _print_summary(result, folder, page)
     if result.failures:
@@ -207,8 +207,11 @@ def main() -> None:
         # How typer ends when the reader of our output left early, which is its right.
         left = isinstance(ending.__context__, BrokenPipeError)
         code = 0 if left else ending.code
-    except Exception:
-        _complain(f"This is a bug in hashpivot. The traceback is in {_keep_traceback()}.")
+    except Exception as error:
+        _complain(
+            f"Unexpected {type(error).__name__}: {error}. Where no strategy of your own raised it, "
+            f"it is a bug in hashpivot. The traceback is in {_keep_traceback()}."
+        )
         code = 1
     sys.exit(code or 0)
 
@@ -219,7 +222,8 @@ def _experiment(
     from toolkit.config import Experiment
 
     # As TOML writes them, so that the same run has the same hash however its days were given.
-    folder = None if data is None else json.dumps(str(data), ensure_ascii=False)
+    # A relative folder is meant from where the command was typed.
+    folder = None if data is None else json.dumps(str(data.absolute()), ensure_ascii=False)
     given = {"folder": folder, "start": start, "end": end}
     settings = [f"data.{key}={value}" for key, value in given.items() if value]
     return Experiment.from_toml(strategy, [*settings, *overrides])
@@ -245,7 +249,7 @@ def _progress() -> Progress | None:
     return show
 
 
-def _summary(result: BacktestResult, page: str | None) -> dict[str, Any]:
+def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str, Any]:
     manifest, net = result.manifest(), result.metrics()["net"]
     wanted = (
         "cagr",
@@ -258,8 +262,9 @@ def _summary(result: BacktestResult, page: str | None) -> dict[str, Any]:
         "total_costs",
     )
     agreement, found = result.reconciliation, result.audit
-    keys = ("run_id", "strategy", "status", "start", "end", "sessions", "clock", "order_sha256")
+    keys = ("strategy", "status", "start", "end", "sessions", "clock", "order_sha256")
     return {
+        "run_id": folder.name,
         **{key: manifest[key] for key in keys},
         "report": page,
         "simulated": manifest["simulated"],

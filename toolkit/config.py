@@ -11,7 +11,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import date
 from inspect import isabstract
 from pathlib import Path
@@ -26,7 +26,7 @@ from toolkit.backtest.result import BacktestResult, Origin
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import ClockName
 from toolkit.data.source import DataSource
-from toolkit.errors import ConfigError, suggestion
+from toolkit.errors import ConfigError, ToolkitError, suggestion
 from toolkit.optimize import limits, objectives
 from toolkit.optimize.costs import ProportionalCost
 from toolkit.optimize.optimizer import Optimizer
@@ -34,7 +34,7 @@ from toolkit.panel import Panel
 from toolkit.risk import estimators
 from toolkit.settings import SHIPPED, locate, read_settings, shipped_folder
 from toolkit.strategy import Strategy
-from toolkit.units import Positive, component
+from toolkit.units import Positive, component, settings_of
 
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,5}")
 
@@ -151,7 +151,8 @@ class Experiment:
         else:
             from toolkit.data.files import open_folder
 
-            source, universe = open_folder(Path(settings.folder), shipped_folder())
+            # A relative folder lies beside the file that names it.
+            source, universe = open_folder(self.folder / settings.folder, shipped_folder())
         return assemble([source], universe, settings.clock, settings.start, settings.end)
 
     def run(self, progress: Progress | None = None, command: str = "") -> BacktestResult:
@@ -174,18 +175,48 @@ class Experiment:
 
         The data folder appears by its name alone: the same data in another place are the same.
         """
-        data = dict(self._section("data"))
-        folder = data.get("folder")
-        if folder is not None:
-            data["folder"] = Path(str(folder)).name
+        folder = self.data_settings().folder
         return Origin(
             title=str(self.settings.get("title", self.name)),
-            config=tomli_w.dumps({**self.settings, "data": data}),
+            config=tomli_w.dumps(self.resolved()),
             code=self._code_sha256(),
             command=command or f"Experiment.from_toml({self.name!r}).run()",
-            source="embedded simulated market" if folder is None else f"folder {data['folder']}",
+            source="embedded simulated market" if folder is None else f"folder {Path(folder).name}",
             strategy=self.name,
         )
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting with its value, given or default, as an experiment file states it.
+
+        Of the data folder only the name is kept.
+        """
+        strategy, backtester = self.strategy(), self.backtester()
+        section = self._section("strategy")
+        if is_dataclass(strategy):
+            section = {"kind": section["kind"], **settings_of(strategy)}
+        data = settings_of(self.data_settings())
+        if "folder" in data:
+            data["folder"] = Path(data["folder"]).name
+        sizing, risk_model = backtester.optimizer, backtester.risk_model
+        optional = {
+            "optimizer": None if sizing is None else _without_cost(settings_of(sizing)),
+            "risk_model": None
+            if risk_model is None
+            else {"kind": type(risk_model).__name__, **settings_of(risk_model)},
+        }
+        return {
+            "title": str(self.settings.get("title", self.name)),
+            "strategy": section,
+            "data": data,
+            "schedule": settings_of(backtester.schedule),
+            **{name: content for name, content in optional.items() if content is not None},
+            "cost": settings_of(backtester.cost),
+            "account": {
+                "initial_cash": backtester.initial_cash,
+                "fill_delay": backtester.fill_delay,
+            },
+            "checks": settings_of(backtester.checks),
+        }
 
     def _code_sha256(self) -> str:
         """SHA-256 over the toolkit's and the strategies' source, and the module beside the file."""
@@ -280,6 +311,18 @@ class Experiment:
                 f"{self.name}.toml [strategy]: {error.filename}, line {error.lineno}, is no valid "
                 f"Python: {error.msg}."
             ) from error
+        except ToolkitError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"{self.name}.toml [strategy]: module {name!r} fails when it is imported: "
+                f"{type(error).__name__}: {error}. Correct {name}.py."
+            ) from error
+
+
+def _without_cost(sizing: dict[str, Any]) -> dict[str, Any]:
+    """The optimizer's own settings: what trading costs has a section of its own."""
+    return {name: value for name, value in sizing.items() if name != "cost"}
 
 
 def _build(settings: Mapping[str, Any], kind: Any, where: str) -> Any:

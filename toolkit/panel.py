@@ -8,7 +8,7 @@ look-ahead audit compares against.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -73,6 +73,25 @@ class Field:
         return replace(
             self, values=self.values.iloc[:public], available_at=self.available_at[:public]
         )
+
+
+class _PastFields(Mapping[str, Field]):
+    """Fields as they were public at a moment, each cut when it is first read."""
+
+    def __init__(self, fields: Mapping[str, Field], moment: pd.Timestamp) -> None:
+        self._fields, self._moment = fields, moment
+        self._cut: dict[str, Field] = {}
+
+    def __getitem__(self, name: str) -> Field:
+        if name not in self._cut:
+            self._cut[name] = self._fields[name].until(self._moment)
+        return self._cut[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
 
 
 @dataclass(frozen=True)
@@ -240,7 +259,7 @@ class Panel:
             self,
             universe=self.universe.until(session.date()),
             sessions=self.sessions[: int(self.sessions.searchsorted(session, side="right"))],
-            fields={name: quantity.until(moment) for name, quantity in self.fields.items()},
+            fields=_PastFields(self.fields, moment),
         )
 
     def digest(self) -> str:

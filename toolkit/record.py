@@ -83,7 +83,7 @@ class RunRecord:
         draft = _new_draft(runs)
         try:
             self._write(draft, page)
-            return _publish(draft, runs / self.name)
+            return self._publish(draft, runs)
         except OSError as error:
             raise ConfigError(
                 f"The run could not be written to {runs} ({error.strerror}). Free space or choose "
@@ -93,13 +93,28 @@ class RunRecord:
             shutil.rmtree(draft, ignore_errors=True)
 
     def _write(self, folder: Path, page: str | None) -> None:
-        _write_text(folder / "run.json", json_text(self.manifest))
         _write_text(folder / "config.toml", self.config)
         _write_text(folder / "metrics.json", json_text(self.metrics))
         for table in TABLES:
             getattr(self, table).to_parquet(folder / f"{table}.parquet")
         if page is not None:
             _write_text(folder / "report.html", page)
+
+    def _publish(self, draft: Path, runs: Path) -> Path:
+        """Give the draft its name, or the first free number after it; run.json says which."""
+        for attempt in range(1000):
+            name = f"{self.name}-{attempt}" if attempt else self.name
+            if (runs / name).exists():
+                continue
+            _write_text(draft / "run.json", json_text({**self.manifest, "run_id": name}))
+            try:
+                os.rename(draft, runs / name)
+            except OSError:
+                if not (runs / name).exists():
+                    raise
+            else:
+                return runs / name
+        raise ConfigError(f"{runs} already holds 1,000 runs named {self.name}; remove some.")
 
     @classmethod
     def load(cls, folder: Path) -> RunRecord:
@@ -192,16 +207,3 @@ def _write_text(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _publish(draft: Path, wanted: Path) -> Path:
-    for attempt in range(1000):
-        target = wanted if attempt == 0 else wanted.with_name(f"{wanted.name}-{attempt}")
-        try:
-            os.rename(draft, target)
-        except OSError:
-            if not target.exists():
-                raise
-        else:
-            return target
-    raise ConfigError(f"{wanted.parent} already holds 1,000 runs named {wanted.name}; remove some.")

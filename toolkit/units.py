@@ -6,7 +6,8 @@ A component only stores its settings. It is frozen, refuses unknown and wrong se
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -59,6 +60,22 @@ def component(cls: type[T]) -> type[T]:
 
     built.__init__ = explained
     return built  # type: ignore[no-any-return]
+
+
+def settings_of(part: Any) -> dict[str, Any]:
+    """Settings of a component as TOML can hold them; those that are None are left out."""
+    values = {entry.name: getattr(part, entry.name) for entry in fields(part)}
+    return {name: _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (tuple, list)):
+        return [_plain(entry) for entry in value]
+    if is_dataclass(value):
+        return {"kind": type(value).__name__, **settings_of(value)}
+    return value
 
 
 def _explain(name: str, known: tuple[str, ...], error: ValidationError) -> str:

@@ -113,11 +113,14 @@ class NeutralFill(Signal):
 
 
 class Dollars(Signal):
-    """A number of the order of 1e20 with an own sum over however many assets there are."""
+    """A number of the order of 1e21, a sum over however many assets there are.
+
+    Its last bits depend on the number of columns, whether or not they hold anything.
+    """
 
     def compute(self, panel: Panel) -> pd.DataFrame:
-        value = panel.prices().mul(1e18 * np.pi)
-        return value.sum(axis=1).to_frame("value")
+        values = np.ascontiguousarray(panel.prices().fillna(0.0).to_numpy()) * (1e18 / 3.0)
+        return pd.DataFrame({"value": values.sum(axis=1)}, panel.sessions)
 
 
 class Patchwork(Strategy):
@@ -157,7 +160,18 @@ class SmoothedField(Strategy):
         return (price > price.rolling(60).mean()).astype(float).to_frame(BITCOIN)
 
 
-@pytest.mark.parametrize("strategy", [Patchwork(), BuysWhatIsListed(), SmoothedField()])
+class Sensitive(Strategy):
+    """A weight that moves with the last known value of every field."""
+
+    def targets(self, panel: Panel, signals: Given = None) -> pd.DataFrame:
+        known = [np.log1p(panel.known(name)).sum(axis=1) for name in sorted(panel.fields)]
+        return (0.5 + 0.4 * np.sin(sum(known))).to_frame(BITCOIN)
+
+
+OTHERS = (Patchwork(), BuysWhatIsListed(), SmoothedField(), Sensitive())
+
+
+@pytest.mark.parametrize("strategy", OTHERS, ids=lambda strategy: type(strategy).__name__)
 @pytest.mark.parametrize("clock", ["XNYS", "24/7"])
 def test_what_honest_authors_write_does_not_trip_the_audit(
     strategy: Strategy, clock: ClockName
@@ -267,7 +281,7 @@ def test_the_bitcoin_close_of_a_fill_day_changes_no_share_bought_that_day(
     assert tested >= 3
 
 
-@pytest.mark.parametrize("strategy", SHIPPED, ids=names)
+@pytest.mark.parametrize("strategy", [*SHIPPED, Sensitive()], ids=[*names, "Sensitive"])
 def test_what_becomes_public_after_a_decision_changes_no_bit_of_the_account_before(
     strategy: Strategy, panel: Panel
 ) -> None:

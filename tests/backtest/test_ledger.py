@@ -220,11 +220,13 @@ def test_a_wipe_out_is_a_loss_without_an_order():
 
 
 def test_an_account_that_lost_all_stays_at_zero_without_warnings():
-    simulation = account(market({"A": [30.7, 30.7, 0.0, 0.0]}), {0: [1.0]})
-    assert simulation.equity.tolist()[2:] == [0.0, 0.0]
-    assert simulation.returns.tolist()[1:] == [-1.0, 0.0]
-    assert simulation.weights["A"].tolist()[2:] == [0.0, 0.0]
-    assert simulation.overdraft == 0.0
+    # Many prices: what rounding leaves of the cash differs.
+    for price in np.random.default_rng(2).uniform(1.0, 100.0, 50):
+        simulation = account(market({"A": [price, 1.3 * price, 0.0, 0.0]}), {0: [0.4], 1: [1.0]})
+        assert simulation.equity.tolist()[2:] == [0.0, 0.0]
+        assert simulation.returns.tolist()[1:] == [-1.0, 0.0]
+        assert simulation.weights["A"].tolist()[2:] == [0.0, 0.0]
+        assert simulation.overdraft == 0.0
 
 
 def test_the_cash_asset_takes_all_that_is_left_and_earns_its_return():
@@ -358,6 +360,18 @@ def test_the_same_target_twice_trades_nothing_while_prices_stand_still(level):
         simulation = simulate(prices, targets, RATES, initial_cash=10 ** random.uniform(3, 9))
         assert set(simulation.orders["session"]) == {sessions[1]}
         assert simulation.equity.iloc[1:].nunique() == 1
+
+
+def test_a_change_of_less_than_a_hundred_millionth_of_a_unit_is_no_order():
+    terms = market({"BTC": [100_000.0] * 2})
+    assert len(account(terms, {0: [0.9e-7]}).orders) == 0
+    assert len(account(terms, {0: [1.1e-7]}).orders) == 1
+
+
+def test_a_weight_below_a_hundred_millionth_is_none_and_closes_a_holding():
+    terms = market({"A": [10.0] * 3, "B": [10.0] * 3})
+    simulation = account(terms, {0: [0.5, 0.9e-8], 1: [0.9e-8, 0.5]})
+    assert simulation.units["A"].iloc[1] == simulation.units["B"].iloc[0] == 0.0
 
 
 def test_a_decision_never_fills_at_its_own_session_nor_the_last_one_at_all():

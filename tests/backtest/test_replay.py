@@ -85,6 +85,20 @@ def test_tiny_prices_that_stand_still_make_no_order_that_the_replay_would_drop(s
     demand_agreement(checked(simulation, inputs_of(simulation, cash)))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_targets_that_nearly_close_a_position_every_day_keep_the_accounts_together(seed):
+    random = np.random.default_rng(seed)
+    sessions = pd.date_range("2020-01-01", periods=750)
+    moves = random.normal(0.0, 0.03, (750, 12))
+    prices = pd.DataFrame(np.exp(random.uniform(-3, 11, 12) + np.cumsum(moves, axis=0)), sessions)
+    # Weights of 1e-9 beside weights of one half.
+    targets = pd.DataFrame(random.dirichlet(np.full(12, 0.15), 750), sessions)
+    simulation = simulate(prices, targets, RATES)
+    result = checked(simulation, inputs_of(simulation, 1e6))
+    demand_agreement(result)
+    assert result.max_relative_gap <= 1e-11
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_two_accounts_that_lost_everything_agree(seed):
     random = np.random.default_rng(seed)

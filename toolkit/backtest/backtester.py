@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from dataclasses import field
 from typing import Annotated
 
@@ -128,4 +129,9 @@ def _described(backtester: Backtester, strategy: Strategy) -> Origin:
         # It would show an address, and the same strategy another hash in every process.
         shown = f"{name}({', '.join(f'{k}={v!r}' for k, v in sorted(vars(strategy).items()))})"
     text = f"# composed in Python\nstrategy = {shown!r}\nbacktester = {str(backtester)!r}\n"
-    return Origin(name, text, hashlib.sha256(name.encode()).hexdigest(), source="given panel")
+    try:
+        code = inspect.getsource(type(strategy))
+    except (OSError, TypeError):
+        # Typed at a prompt: there is no source to be had, the name has to do.
+        code = name
+    return Origin(name, text, hashlib.sha256(code.encode()).hexdigest(), source="given panel")

@@ -22,6 +22,9 @@ SMALLEST_ORDER_UNITS = 1e-8
 SMALLEST_ORDER_SHARE = 1e-12
 """Below this many units, or this share of equity, a change is rounding and not an order."""
 
+SMALLEST_WEIGHT = 1e-8
+"""A smaller weight is 0: the replay engine takes a billionth of what was there for nothing."""
+
 
 class Terms(NamedTuple):
     """What the market offers: sessions x assets, or one value an asset.
@@ -154,7 +157,7 @@ def advance(first: int, last: int, terms: Terms, book: Book) -> None:
     for t in range(first, last):
         if not np.isnan(orders[t, 0]):
             for i in range(assets):
-                order[i] = orders[t, i]
+                order[i] = orders[t, i] if orders[t, i] >= SMALLEST_WEIGHT else 0.0
                 pending[i] = i != cash_column
 
         stages = 0

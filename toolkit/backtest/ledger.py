@@ -68,9 +68,11 @@ class Ledger:
             )
         rows, assets = market.prices.shape
         self.market, self.initial_cash, self.row = market, float(initial_cash), 0
+        # One memory layout is one compiled kernel.
+        flat = np.ascontiguousarray
         self._terms = Terms(
-            market.prices, market.permission, market.stage, market.settlement,
-            market.fee, market.slippage, market.cash_column,
+            flat(market.prices), flat(market.permission), flat(market.stage),
+            flat(market.settlement), flat(market.fee), flat(market.slippage), market.cash_column,
         )  # fmt: skip
         self.book = Book(
             orders=np.full((rows, assets), np.nan),
@@ -237,7 +239,8 @@ def simulate(
     targets
         Target weights by decision session, a subset of the sessions. The decision of session D
         fills at the closes of the next session. All NaN or no row: no decision. An absent asset
-        has weight 0. What a row leaves of 1 stays cash; more than 1 is an error.
+        has weight 0, as has one below 1e-8. What a row leaves of 1 stays cash; more than 1 is an
+        error.
     rates
         Fee and slippage as fractions of traded value; free where not given.
     tradable

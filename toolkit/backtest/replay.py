@@ -28,7 +28,7 @@ _NOTHING = 1e-6
 
 @dataclass(frozen=True)
 class Replay:
-    """vectorbt's account of the same orders."""
+    """vectorbt's account of the same orders; `records` counts those that it filled whole."""
 
     equity: pd.Series
     records: int
@@ -95,14 +95,17 @@ def replay(units: pd.DataFrame, inputs: ReplayInput) -> Replay:
         group_by=True,
         call_seq="auto",
         min_size=0.0,
-        # An order that cannot be filled whole is then missing from the records.
-        allow_partial=False,
         freq="1D",
         engine=ENGINE,
     )
+    equity = portfolio.value().to_numpy(dtype=np.float64).ravel()
+    records = portfolio.order_records
+    rows, columns = records["idx"], records["col"]
+    # It cuts an order for more than is held or can be paid, and says nothing.
+    cut = (np.abs(amounts[rows, columns]) - records["size"]) * close.to_numpy()[rows, columns]
     return Replay(
-        equity=pd.Series(portfolio.value().to_numpy(dtype=np.float64).ravel(), index=units.index),
-        records=int(portfolio.orders.count()),
+        equity=pd.Series(equity, index=units.index),
+        records=int(np.count_nonzero(cut <= TOLERANCE * np.abs(equity[rows]))),
         portfolio=portfolio,
     )
 

@@ -10,6 +10,9 @@ from toolkit.panel import Panel
 from toolkit.signals.signal import Signal
 from toolkit.units import Days, NonNegative, component
 
+_MAX_AGE = pd.Timedelta(days=10)
+"""A regime older than this is no opinion: the source has stopped."""
+
 
 @component
 class HashRibbons(Signal):
@@ -25,10 +28,11 @@ class HashRibbons(Signal):
 
     Notes
     -----
-    One column, ``hash_ribbons``: -1 stress (short below long by more than the band), +1 growth,
-    NaN before the first clear reading. The hash rate of a day is public one hour after it ends,
-    so it reaches the decision of the next session. Without a band the ratio falls below 1 half of
-    the time when the hash rate does not grow at all.
+    One column, ``hash_ribbons``: -1 stress (short below long by more than the band), +1 growth.
+    NaN before the first clear reading, and where the last day is more than ten days old. The
+    hash rate of a day is public one hour after it ends, so it reaches the decision of the next
+    session. Without a band the ratio falls below 1 half of the time when the hash rate does not
+    grow at all. A window with an absent day in it has no reading.
 
     References
     ----------
@@ -48,11 +52,13 @@ class HashRibbons(Signal):
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Regime at each decision: sessions x 1."""
-        return panel.known(panel.field("hash_rate").apply(self._regime, unit="regime"))
+        regime = panel.field("hash_rate").apply(self._regime, unit="regime")
+        return panel.known(regime, max_age=_MAX_AGE)
 
     def _regime(self, hash_rate: pd.DataFrame) -> pd.DataFrame:
-        daily = hash_rate.iloc[:, 0]
+        # By day: an absent one must not stretch the windows, it leaves them without a reading.
+        daily = hash_rate.iloc[:, 0].asfreq("D")
         short, long = (daily.rolling(days).mean() for days in (self.short_days, self.long_days))
         ratio = (short / long).to_numpy() - 1.0
         clear = np.select([ratio > self.band, ratio < -self.band], [1.0, -1.0], np.nan)
-        return pd.DataFrame({"hash_ribbons": clear}, daily.index).ffill()
+        return pd.DataFrame({"hash_ribbons": clear}, daily.index).ffill().reindex(hash_rate.index)

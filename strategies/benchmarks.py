@@ -9,7 +9,12 @@ import pandas as pd
 from toolkit.panel import Panel
 from toolkit.signals.price import TrailingVolatility
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy, share_equally, share_in_proportion
+from toolkit.strategy import (
+    Strategy,
+    demand_at_most_one,
+    share_equally,
+    share_in_proportion,
+)
 from toolkit.units import Fraction, Sessions, component
 from toolkit.universe import Sleeve
 
@@ -52,6 +57,16 @@ class StaticMix(Strategy):
     pivoting_miners: Fraction = 0.15
     ai_infrastructure: Fraction = 0.30
     ai_tokens: Fraction = 0.05
+
+    def __post_init__(self) -> None:
+        shares = (
+            self.bitcoin,
+            self.legacy_miners,
+            self.pivoting_miners,
+            self.ai_infrastructure,
+            self.ai_tokens,
+        )
+        demand_at_most_one(sum(shares), "StaticMix")
 
     def targets(
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None

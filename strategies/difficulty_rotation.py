@@ -11,7 +11,7 @@ from toolkit.panel import Panel
 from toolkit.signals.difficulty import HashRibbons
 from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy, share_equally
+from toolkit.strategy import Strategy, demand_at_most_one, share_equally
 from toolkit.units import Days, Fraction, NonNegative, Sessions, component
 from toolkit.universe import MINERS, Sleeve
 
@@ -46,6 +46,11 @@ class DifficultyRotation(Strategy):
     short_days: Days = 30
     long_days: Days = 60
     band: NonNegative = 0.011
+
+    def __post_init__(self) -> None:
+        demand_at_most_one(
+            self.bitcoin + self.miners + self.ai_infrastructure, "DifficultyRotation"
+        )
 
     @property
     def signals(self) -> Mapping[str, Signal]:

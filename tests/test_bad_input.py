@@ -412,9 +412,9 @@ def test_an_impossible_period_is_refused(folder, refused, options, code, words):
 # Targets, limits, money
 
 
-def test_targets_above_one_are_refused_with_their_day(folder, refused):
+def test_shares_above_one_are_refused_before_anything_is_computed(folder, refused):
     refused(
-        3, "target", "more than 1", "no leverage", "2023-01-03",
+        2, "mix.toml [strategy]", "StaticMix sum to 1.55", "at most 1",
         arguments=("run", "mix.toml", "--data", "data", "--set", "strategy.bitcoin=0.9"),
     )  # fmt: skip
 

@@ -249,7 +249,7 @@ def test_a_kind_that_is_not_module_and_class_is_refused(folder, kind):
 
 
 def test_a_missing_module_is_refused_with_the_way_to_put_it_right(folder):
-    with pytest.raises(ConfigError, match=r"module 'mne' cannot be imported.*mne\.py beside"):
+    with pytest.raises(ConfigError, match=r"no module 'mne'.*mne\.py beside"):
         experiment(folder, TEXT.replace("mine:Mine", "mne:Mine")).strategy()
 
 
@@ -261,12 +261,18 @@ def test_a_missing_class_gets_a_proposal(folder):
 def test_a_class_that_is_no_strategy_is_refused_before_it_is_called(folder):
     proof = folder / "proof"
     text = TEXT.replace('"mine:Mine"', f'"subprocess:Popen"\nargs = ["touch", "{proof}"]')
-    with pytest.raises(ConfigError, match="is not a Strategy"):
+    with pytest.raises(ConfigError, match="no module 'subprocess'"):
         experiment(folder, text).strategy()
     assert not proof.exists()
-    for kind in ("os:getcwd", "mine:Sleeve", "mine:share_equally"):
+    for kind in ("mine:Sleeve", "mine:share_equally"):
         with pytest.raises(ConfigError, match="is not a Strategy"):
             experiment(folder, TEXT.replace("mine:Mine", kind)).strategy()
+
+
+def test_what_is_merely_installed_is_not_imported(folder, capsys):
+    with pytest.raises(ConfigError, match="no module 'this'"):
+        experiment(folder, TEXT.replace("mine:Mine", "this:Zen")).strategy()
+    assert capsys.readouterr().out == ""
 
 
 def test_a_module_that_does_not_compile_is_named_as_the_user_s_own(folder):

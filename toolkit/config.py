@@ -271,7 +271,7 @@ class Experiment:
         return optimizer
 
     def _find_strategy(self, kind: str) -> Any:
-        """The class that ``module:Class`` names: beside the file first, then importable."""
+        """The class that ``module:Class`` names: beside the file first, then among the shipped."""
         module_name, colon, class_name = str(kind).partition(":")
         if not colon or not _MODULE.fullmatch(module_name) or not class_name.isidentifier():
             raise ConfigError(
@@ -298,14 +298,13 @@ class Experiment:
         try:
             if beside.is_file() and self.folder != shipped_folder().resolve():
                 return _import_file(beside)
+            # Nothing else: a stranger's file must not run whatever happens to be installed.
             if (shipped_folder() / f"{name}.py").is_file():
                 return importlib.import_module(f"{SHIPPED}.{name}")
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
             raise ConfigError(
-                f"{self.name}.toml [strategy]: module {name!r} cannot be imported ({error}). Put "
-                f"{name}.py beside the TOML file."
-            ) from error
+                f"{self.name}.toml [strategy]: there is no module {name!r}. Put {name}.py beside "
+                f"the TOML file."
+            )
         except SyntaxError as error:
             raise ConfigError(
                 f"{self.name}.toml [strategy]: {error.filename}, line {error.lineno}, is no valid "

@@ -76,15 +76,24 @@ class Field:
 
 
 class _PastFields(Mapping[str, Field]):
-    """Fields as they were public at a moment, each cut when it is first read."""
+    """Fields as they were public at a moment, each cut when it is first read.
 
-    def __init__(self, fields: Mapping[str, Field], moment: pd.Timestamp) -> None:
-        self._fields, self._moment = fields, moment
+    An asset that was not known then has no column among the prices.
+    """
+
+    def __init__(
+        self, fields: Mapping[str, Field], moment: pd.Timestamp, universe: Universe
+    ) -> None:
+        self._fields, self._moment, self._universe = fields, moment, universe
         self._cut: dict[str, Field] = {}
 
     def __getitem__(self, name: str) -> Field:
         if name not in self._cut:
-            self._cut[name] = self._fields[name].until(self._moment)
+            cut = self._fields[name].until(self._moment)
+            if name == PRICE_FIELD:
+                known = cut.values.columns.isin(self._universe.columns)
+                cut = replace(cut, values=cut.values.loc[:, known])
+            self._cut[name] = cut
         return self._cut[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -102,6 +111,7 @@ class Notice:
     asset: str
     session: str
     text: str
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -253,13 +263,19 @@ class Panel:
         return pd.DataFrame(values, index=self.sessions, columns=self.universe.columns)
 
     def until(self, session: pd.Timestamp) -> Panel:
-        """The panel as the decision of a session saw it: later rows, assets, events are absent."""
+        """The panel as the decision of a session saw it.
+
+        Later rows, assets and events are absent, and so is what was written about the data with
+        hindsight: notices and notes.
+        """
         moment = session.tz_localize("UTC") + pd.Timedelta(days=1)
+        universe = self.universe.until(session.date())
         return replace(
             self,
-            universe=self.universe.until(session.date()),
+            universe=universe,
             sessions=self.sessions[: int(self.sessions.searchsorted(session, side="right"))],
-            fields=_PastFields(self.fields, moment),
+            fields=_PastFields(self.fields, moment, universe),
+            notices=(),
         )
 
     def digest(self) -> str:

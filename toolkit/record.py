@@ -142,9 +142,9 @@ class RunRecord:
             )
         try:
             return cls(
-                manifest=json.loads((folder / "run.json").read_text(encoding="utf-8")),
+                manifest=_read_object(folder / "run.json"),
                 config=(folder / "config.toml").read_text(encoding="utf-8"),
-                metrics=json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+                metrics=_read_object(folder / "metrics.json"),
                 **{table: _read_table(folder / f"{table}.parquet") for table in TABLES},
             )
         except (ValueError, OSError) as error:
@@ -191,6 +191,13 @@ def find_run(name: str, runs: Path) -> Path:
 def json_text(value: Mapping[str, Any]) -> str:
     """JSON with sorted keys; NaN and infinity are refused, since no reader agrees on them."""
     return json.dumps(value, indent=2, sort_keys=True, allow_nan=False, default=str) + "\n"
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} holds no object")
+    return content
 
 
 def _read_table(path: Path) -> pd.DataFrame:

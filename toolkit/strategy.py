@@ -50,6 +50,18 @@ class Strategy(ABC):
         return signals
 
 
+def demand_at_most_one(total: float, name: str) -> None:
+    """Refuse shares that add up to more than all of the equity.
+
+    Raises
+    ------
+    ConfigError
+        Naming the strategy and the sum.
+    """
+    if total > 1.0 + 1e-9:
+        raise ConfigError(f"The shares of {name} sum to {total:g}; expected at most 1.")
+
+
 def share_equally(chosen: pd.DataFrame) -> pd.DataFrame:
     """Equal weights over the chosen assets of each session; a session that chose none is all 0."""
     return share_in_proportion(chosen.astype(float))

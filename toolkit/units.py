@@ -53,6 +53,11 @@ def component(cls: type[T]) -> type[T]:
     known = tuple(field.name for field in fields(built))
 
     def explained(self: Any, *args: Any, **settings: Any) -> None:
+        for name, value in settings.items():
+            # To Python True is 1; in a setting that wants a number it is a slip.
+            entry = built.__pydantic_fields__.get(name)
+            if isinstance(value, bool) and entry is not None and entry.annotation is not bool:
+                raise ConfigError(f"{built.__name__}.{name} = {value}: expected another type.")
         try:
             validate(self, *args, **settings)
         except ValidationError as error:

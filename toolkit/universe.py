@@ -154,18 +154,25 @@ class Asset:
         return (past or self.memberships[:1])[-1].sleeve
 
     def until(self, day: date) -> Asset:
-        """The asset as it was known on a day: later sleeves, events and halts are absent."""
+        """The asset as it was known on a day: later sleeves, events and halts are absent.
+
+        Its ticker and the notes were written later, so they are absent too.
+        """
         closing = self.closing if self.closing and self.closing.known_from <= day else None
+        if closing is not None and closing.note:
+            closing = replace(closing, note="")
         if closing is not None and closing.kind != "coverage_ended" and closing.settlement > day:
             # That the asset ends is known by now; what its holders will receive, and when, is not.
             closing = replace(closing, value=None, settles=UNSETTLED)
         halts = tuple(
-            replace(halt, last=halt.last if halt.last and halt.last <= day else None)
+            replace(halt, last=halt.last if halt.last and halt.last <= day else None, note="")
             for halt in self.halts
             if halt.first <= day
         )
         memberships = tuple(m for m in self.memberships if m.since <= day) or self.memberships[:1]
-        return replace(self, closing=closing, halts=halts, memberships=memberships)
+        return replace(
+            self, closing=closing, halts=halts, memberships=memberships, ticker="", note=""
+        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from toolkit.backtest.ledger import Ledger, Market, Simulation
 
 CLOSED, OPEN, SELL_ONLY = 0, 1, 2
 INITIAL_CASH = 250_000.0
-SMALLEST_ORDER = Decimal("1e-8")
+SMALLEST_ORDER = Decimal("1e-11")
 
 
 @dataclass(frozen=True)

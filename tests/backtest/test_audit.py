@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -493,3 +493,46 @@ def test_the_deep_audit_sees_what_happens_after_the_targets() -> None:
     found = audit(peeking, Half(), tiny_panel(), 20, deep=True).findings
     assert {finding.what for finding in found} == {"sized weights"}
     assert found[0].culprit == f"{SESSIONS} and later rows of close"
+
+
+# What was written or laid out with hindsight
+
+
+@dataclass(frozen=True)
+class CountsColumns(Strategy):
+    """Shares over all columns of the prices, also those of assets that list years later."""
+
+    def targets(self, panel: Panel, signals: Given = None) -> pd.DataFrame:
+        known = panel.known("close")
+        return known.notna() / known.shape[1]
+
+
+@dataclass(frozen=True)
+class ReadsNotices(Strategy):
+    """Leaves out what the notices of the data speak of."""
+
+    def targets(self, panel: Panel, signals: Given = None) -> pd.DataFrame:
+        named = {notice.asset for notice in panel.notices}
+        held = panel.members([Sleeve.AI_INFRASTRUCTURE])
+        return share_equally(held & ~held.columns.isin(named))
+
+
+@dataclass(frozen=True)
+class ReadsNotes(Strategy):
+    """Leaves out assets with a note, which was written knowing their fate."""
+
+    def targets(self, panel: Panel, signals: Given = None) -> pd.DataFrame:
+        noted = [asset.id for asset in panel.universe if asset.note]
+        held = panel.members([Sleeve.LEGACY_MINERS])
+        return share_equally(held & ~held.columns.isin(noted))
+
+
+@pytest.mark.parametrize("cheater", [CountsColumns, ReadsNotices, ReadsNotes])
+def test_hindsight_in_columns_notices_and_notes_is_caught(cheater: type[Strategy]) -> None:
+    panel = panel_of(SampleMarket())
+    noted = tuple(
+        replace(asset, note="acquired later") if asset.id == "MERKLE" else asset
+        for asset in panel.universe
+    )
+    panel = replace(panel, universe=replace(panel.universe, assets=noted))
+    assert audit(LOOP, cheater(), panel).differences > 0

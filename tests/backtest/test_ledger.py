@@ -362,16 +362,25 @@ def test_the_same_target_twice_trades_nothing_while_prices_stand_still(level):
         assert simulation.equity.iloc[1:].nunique() == 1
 
 
-def test_a_change_of_less_than_a_hundred_millionth_of_a_unit_is_no_order():
+def test_a_change_of_less_than_1e_11_units_is_no_order():
     terms = market({"BTC": [100_000.0] * 2})
-    assert len(account(terms, {0: [0.9e-7]}).orders) == 0
-    assert len(account(terms, {0: [1.1e-7]}).orders) == 1
+    terms.fee[:] = terms.slippage[:] = 0.0
+    assert len(account(terms, {0: [0.5], 1: [0.5 + 0.9e-10]}).orders) == 1
+    assert len(account(terms, {0: [0.5], 1: [0.5 + 1.1e-10]}).orders) == 2
 
 
 def test_a_weight_below_a_hundred_millionth_is_none_and_closes_a_holding():
     terms = market({"A": [10.0] * 3, "B": [10.0] * 3})
     simulation = account(terms, {0: [0.5, 0.9e-8], 1: [0.9e-8, 0.5]})
     assert simulation.units["A"].iloc[1] == simulation.units["B"].iloc[0] == 0.0
+
+
+@pytest.mark.parametrize("gap", [0.9e-8, -0.9e-9])
+def test_weights_that_nearly_sum_to_one_are_all_invested(gap):
+    terms = market({"A": [10.0] * 2, "B": [10.0] * 2})
+    simulation = account(terms, {0: [0.75 * (1 - gap), 0.25 * (1 - gap)]})
+    assert simulation.weights["A"].iloc[0] == pytest.approx(0.75, rel=1e-14)
+    assert simulation.cash.iloc[0] == 0.0
 
 
 def test_a_decision_never_fills_at_its_own_session_nor_the_last_one_at_all():

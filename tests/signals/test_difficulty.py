@@ -39,17 +39,18 @@ def wandering(seed: int, days: int = 180, missing: float = 0.0) -> np.ndarray:
 
 
 def by_loop(rate: np.ndarray, short: int, long: int, band: float) -> list[float]:
-    """Regime after each day: the averages of full windows, and the last clear reading kept."""
+    """Regime after each day: averages of full windows, the last clear reading kept."""
     regimes, last = [], np.nan
     for end in range(1, len(rate) + 1):
         recent, past = rate[max(0, end - short) : end], rate[max(0, end - long) : end]
-        if len(past) == long and not np.isnan(past).any():
+        read = len(past) == long and not np.isnan(past).any()
+        if read:
             ratio = sum(recent) / short / (sum(past) / long) - 1.0
             if ratio > band:
                 last = 1.0
             elif ratio < -band:
                 last = -1.0
-        regimes.append(last)
+        regimes.append(last if read else np.nan)
     return regimes
 
 
@@ -71,7 +72,10 @@ def test_the_regime_at_a_session_is_the_loop_s_regime_of_the_day_before(
         zip(panel.fields["hash_rate"].values.index, by_loop(rate, short, short + longer, band),
             strict=True)
     )  # fmt: skip
-    expected = [regimes.get(session - DAY, np.nan) for session in panel.sessions]
+    expected = []
+    for session in panel.sessions:
+        recent = [regimes.get(session - age * DAY, np.nan) for age in range(1, 11)]
+        expected.append(next((regime for regime in recent if not np.isnan(regime)), np.nan))
     assert np.array_equal(found, expected, equal_nan=True)
 
 

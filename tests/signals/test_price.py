@@ -87,12 +87,15 @@ def test_volatility_is_the_annualised_sample_deviation_of_the_window(clock, look
     prices = panel.prices().to_numpy()
     returns = np.vstack([np.full(3, np.nan), prices[1:] / prices[:-1] - 1.0])
     year = {"XNYS": 252.0, "24/7": 365.0}[clock]
+    traded = panel.tradable().to_numpy()
     for row in range(len(prices)):
         for column in range(3):
-            window = returns[max(0, row - lookback + 1) : row + 1, column]
+            rows = slice(max(0, row - lookback + 1), row + 1)
+            window = returns[rows, column]
+            moves = window[traded[rows, column]]
             full = len(window) == lookback and not np.isnan(window).any()
-            if full and (window == 0.0).sum() <= 0.2 * lookback:
-                expected = np.std(window, ddof=1) * np.sqrt(year)
+            if full and len(moves) >= max(2, 0.6 * lookback):
+                expected = np.std(moves, ddof=1) * np.sqrt(year * len(moves) / lookback)
                 assert found[row, column] == pytest.approx(expected, rel=1e-10)
             else:
                 assert np.isnan(found[row, column])
@@ -110,9 +113,23 @@ def test_a_halt_does_not_make_an_asset_look_calm(panel):
     halted.iloc[100:110, 0] = np.nan
     stopped = replace(panel, fields={"close": replace(close, values=halted)})
     volatility = TrailingVolatility(20).compute(stopped)["COIN"]
-    assert volatility.iloc[104:124].isna().all()
-    assert volatility.iloc[80:104].notna().all()
-    assert volatility.iloc[130:].notna().all()
+    # More than two fifths of twenty sessions without a trade: nine.
+    assert volatility.iloc[108:121].isna().all()
+    assert volatility.iloc[80:108].notna().all()
+    assert volatility.iloc[121:].notna().all()
+    before = TrailingVolatility(20).compute(panel)["COIN"].iloc[99]
+    assert volatility.iloc[107] > 0.5 * before
+
+
+def test_a_share_on_the_clock_of_every_day_has_the_volatility_of_its_own_sessions():
+    panel = panel_of("24/7")
+    close = panel.fields["close"]
+    week_days = close.values.index.dayofweek < 5
+    shares = close.values.where(pd.Series(week_days, close.values.index), axis=0)
+    weekly = replace(panel, fields={"close": replace(close, values=shares)})
+    volatility = TrailingVolatility(63).compute(weekly)["COIN"].iloc[-1]
+    own = shares["COIN"].dropna().iloc[-46:].pct_change().dropna()
+    assert volatility == pytest.approx(own.std() * np.sqrt(365.0 * 45 / 63), rel=1e-9)
 
 
 def test_a_price_that_never_moves_has_no_volatility():

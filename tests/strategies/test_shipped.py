@@ -154,7 +154,7 @@ def test_static_mix_gives_each_sleeve_its_share_or_leaves_it_in_cash(panel):
 
 def test_inverse_volatility_is_one_over_the_deviation_of_the_window(panel):
     targets = InverseVolatility(lookback=63).targets(panel)
-    prices = panel.prices()
+    prices, tradable = panel.prices(), panel.tradable()
     risky = held(panel, *(sleeve for sleeve in Sleeve if sleeve is not Sleeve.CASH))
     assert targets.iloc[:63].isna().all(axis=None)
     for row in range(70, len(panel.sessions), 97):
@@ -162,9 +162,11 @@ def test_inverse_volatility_is_one_over_the_deviation_of_the_window(panel):
         for name in prices:
             window = prices[name].iloc[row - 63 : row + 1].to_numpy()
             moves = window[1:] / window[:-1] - 1.0
-            moved = not np.isnan(moves).any() and (moves == 0.0).mean() <= 0.2
+            traded = tradable[name].iloc[row - 62 : row + 1].to_numpy()
+            moved = not np.isnan(moves).any() and traded.mean() >= 0.6
             if moved and risky[name].iloc[row]:
-                scores[name] = 1.0 / np.std(moves, ddof=1)
+                year = np.sqrt(traded.mean())
+                scores[name] = 1.0 / (np.std(moves[traded], ddof=1) * year)
         for name in targets:
             expected = scores.get(name, 0.0) / sum(scores.values())
             assert targets[name].iloc[row] == pytest.approx(expected, rel=1e-9, abs=1e-15)

@@ -14,7 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from toolkit.backtest.cuts import choose_cuts
-from toolkit.backtest.engine import Progress, TimeLoop, covariance_at, dense_targets
+from toolkit.backtest.engine import (
+    Progress,
+    TimeLoop,
+    covariance_at,
+    dense_targets,
+    returns_for_risk,
+)
 from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
@@ -31,6 +37,7 @@ CANNOT_SEE = (
     "history that a vendor restated after the fact",
     "levels of prices that are adjusted as of a late date (their returns are right)",
     "a universe whose names were chosen with hindsight",
+    "ends of coverage that nobody declared: they count as known a few sessions before",
 )
 _EXPLAINED = 3  # Findings whose culprit is looked for: the first ones tell the story.
 
@@ -99,7 +106,7 @@ def audit(
     """
     whole = outputs(loop, strategy, panel, deep=deep)
     examination = _Examination(loop, strategy, panel, whole, deep)
-    rows = choose_cuts(panel, whole, cuts, seed)
+    rows = choose_cuts(panel, whole, cuts, seed, loop.schedule.first_session(panel))
     findings: list[Finding] = []
     for count, row in enumerate(rows):
         findings += examination.findings(panel.sessions[row], explain=len(findings) < _EXPLAINED)
@@ -177,7 +184,7 @@ class _Examination:
         """Outputs at or before a cut, and what the risk model says there."""
         known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
-        estimate = covariance_at(self.loop.risk_model, panel.returns(), row, panel)
+        estimate = covariance_at(self.loop.risk_model, returns_for_risk(panel), row, panel)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
     def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:

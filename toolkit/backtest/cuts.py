@@ -20,7 +20,11 @@ Rows = NDArray[np.intp]
 
 
 def choose_cuts(
-    panel: Panel, frames: Mapping[str, pd.DataFrame], cuts: int | None, seed: int
+    panel: Panel,
+    frames: Mapping[str, pd.DataFrame],
+    cuts: int | None,
+    seed: int,
+    start: int = 0,
 ) -> Rows:
     """Rows to cut at, increasing; all of them where `cuts` is None.
 
@@ -32,6 +36,8 @@ def choose_cuts(
         How many; there are fewer where not so many sessions follow the first target.
     seed
         Of the draws.
+    start
+        Row on which the run starts: what lies before only warms up.
 
     Notes
     -----
@@ -50,7 +56,7 @@ def choose_cuts(
     ]
     changes = _changes(targets, generator)
     # Nothing lies after the last row that could be hidden.
-    first, last = int(np.argmax(targets.notna().any(axis=1))), len(targets) - 1
+    first, last = max(start, int(np.argmax(targets.notna().any(axis=1)))), len(targets) - 1
     pools = (
         (np.concatenate(largest), cuts // 4),
         (np.concatenate([changes, changes - 1]), cuts // 2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from toolkit.backtest.audit import Audit
@@ -23,11 +23,25 @@ _PACKAGES = (
 )
 _SMALLEST_OVERDRAFT = 1e-9
 _FINDINGS_KEPT = 20
+_SHORT = 63
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that can change a number."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        # A run without the replay needs no vectorbt.
+        return "not installed"
+
+
+def holes_entry(panel: Panel) -> dict[str, int]:
+    """Sessions on which an asset of the panel had no price inside its life."""
+    return {notice.asset: notice.count for notice in panel.notices if notice.kind == "hole"}
 
 
 def data_entry(panel: Panel, source: str) -> dict[str, Any]:
@@ -104,12 +118,20 @@ def account_notices(account: Account) -> tuple[Notice, ...]:
     simulation = account.simulation
     found = []
     if simulation.overdraft > _SMALLEST_OVERDRAFT:
+        overdrawn = int((simulation.cash_share < -_SMALLEST_OVERDRAFT).sum())
         text = (
-            f"Cash was overdrawn by up to {simulation.overdraft:.2%} of equity for a session, "
-            f"where a sale after New York's close brought less than was spent before it."
+            f"Cash was overdrawn on {overdrawn} sessions, by up to {simulation.overdraft:.2%} of "
+            f"equity, and paid the return of cash for it: a sale after New York's close brought "
+            f"less than had been spent before it. The next decision repays it."
         )
         found.append(Notice("overdraft", "", "", text))
     book, market = simulation.book, simulation.market
+    if len(market.sessions) < _SHORT:
+        text = (
+            f"The run has {len(market.sessions)} sessions: numbers by the year say nothing over "
+            f"fewer than {_SHORT}."
+        )
+        found.append(Notice("short_run", "", "", text))
     is_open = book.pending & ((book.order > 0.0) | (book.units > 0.0))
     waiting = ", ".join(name for name, flag in zip(market.assets, is_open, strict=True) if flag)
     if waiting:

@@ -18,7 +18,7 @@ Flags = NDArray[np.bool_]
 CLOSED, OPEN, SELL_ONLY = 0, 1, 2
 """Permission to trade an asset at a session's close."""
 
-SMALLEST_ORDER_UNITS = 1e-8
+SMALLEST_ORDER_UNITS = 1e-11
 SMALLEST_ORDER_SHARE = 1e-12
 """Below this many units, or this share of equity, a change is rounding and not an order."""
 
@@ -156,9 +156,14 @@ def advance(first: int, last: int, terms: Terms, book: Book) -> None:
     money = loose[0]
     for t in range(first, last):
         if not np.isnan(orders[t, 0]):
+            invested = 0.0
             for i in range(assets):
-                order[i] = orders[t, i] if orders[t, i] >= SMALLEST_WEIGHT else 0.0
                 pending[i] = i != cash_column
+                order[i] = orders[t, i] if orders[t, i] >= SMALLEST_WEIGHT else 0.0
+                invested += order[i] if pending[i] else 0.0
+            if abs(1.0 - invested) < SMALLEST_WEIGHT:
+                for i in range(assets):
+                    order[i] /= invested
 
         stages = 0
         for i in range(assets):

@@ -198,14 +198,19 @@ class Simulation:
             copy=False,
         )
 
-    @property
-    def overdraft(self) -> float:
-        """Deepest negative cash as a fraction of equity (0: never overdrawn)."""
+    @cached_property
+    def cash_share(self) -> pd.Series:
+        """Cash, in the cash asset and outside of it, as a share of equity; below 0: overdrawn."""
         cash, market = self.book.cash, self.market
         if market.cash_column >= 0:
             prices = market.prices[:, market.cash_column]
             cash = cash + self.book.holdings[:, market.cash_column] * prices
-        return float(np.max(_ratio(-cash, self.book.equity), initial=0.0))
+        return self._by_session(_ratio(cash, self.book.equity), "cash_share")
+
+    @property
+    def overdraft(self) -> float:
+        """Deepest negative cash as a fraction of equity (0: never overdrawn)."""
+        return float(np.max(-self.cash_share.to_numpy(), initial=0.0))
 
 
 def _read_only(values: NDArray[Any]) -> NDArray[Any]:
@@ -267,7 +272,7 @@ def simulate(
     sessions, assets = checked_axes(prices)
     values = checked_prices(prices)
     valued = _forward_filled(values)
-    open_now = np.isfinite(values) & (values > 0.0)
+    open_now = values > 0.0
     if tradable is not None:
         open_now &= checked_flags(tradable, prices)
     rates = rates or CostRates()

@@ -20,6 +20,7 @@ from toolkit.backtest.describe import (
     audit_entry,
     data_entry,
     endings,
+    holes_entry,
     sleeves_entry,
     versions,
 )
@@ -126,9 +127,12 @@ class BacktestResult:
 
     @property
     def _benchmark(self) -> str | None:
-        """First bitcoin asset of the universe, held without costs."""
-        held = (a.id for a in self.panel.universe if a.memberships[0].sleeve is Sleeve.BITCOIN)
-        return next(held, None)
+        """First bitcoin asset of the universe with a price throughout, held without costs."""
+        prices = self.panel.prices().iloc[self.account.first :].notna().all()
+        for asset in self.panel.universe:
+            if asset.memberships[0].sleeve is Sleeve.BITCOIN and prices[asset.id]:
+                return asset.id
+        return None
 
     @cached_property
     def weights(self) -> pd.DataFrame:
@@ -203,7 +207,7 @@ class BacktestResult:
             "benchmark": {
                 "name": f"{self._benchmark} held, before costs"
                 if self._benchmark
-                else "no bitcoin in the universe",
+                else "no bitcoin with a price throughout",
                 **described("benchmark"),
             },
             "cash": described("cash"),
@@ -304,6 +308,7 @@ class BacktestResult:
             "notices": [
                 asdict(notice) for notice in (*panel.notices, *account_notices(self.account))
             ],
+            "holes": holes_entry(panel),
             "endings": endings(self.account, panel),
             "corporate_actions": actions_entry(panel),
         }

@@ -47,9 +47,7 @@ class Schedule:
         InsufficientHistoryError
             The strategy has no target in the run, or the run has fewer than two sessions.
         """
-        first = (
-            0 if self.start is None else int(panel.sessions.searchsorted(pd.Timestamp(self.start)))
-        )
+        first = self.first_session(panel)
         opinions = np.flatnonzero(decided[first:]) + first
         if len(opinions) == 0 or opinions[0] + 1 >= len(panel.sessions):
             raise InsufficientHistoryError(
@@ -61,6 +59,12 @@ class Schedule:
         due[: opinions[0]] = False
         due[opinions[0]] = True
         return np.flatnonzero(due)
+
+    def first_session(self, panel: Panel) -> int:
+        """Row of the first session on which it may decide."""
+        return (
+            0 if self.start is None else int(panel.sessions.searchsorted(pd.Timestamp(self.start)))
+        )
 
     def first_row(self, panel: Panel, decisions: NDArray[np.int64]) -> int:
         """Row on which the account opens: the run's first session."""

@@ -121,14 +121,18 @@ def check_increasing(days: pd.DatetimeIndex, where: str) -> None:
     )
 
 
+_HIGHEST_PRICE = 1e9
+"""USD. Beyond any market; the square of a return on more would overflow."""
+
+
 def check_prices(prices: Numbers, days: pd.DatetimeIndex, where: str) -> None:
-    """Refuse prices that are zero, negative or infinite; NaN is no price that day."""
-    wrong = ~np.isnan(prices) & ~((prices > 0.0) & (prices < np.inf))
+    """Refuse prices that are zero, negative or beyond any market; NaN is no price that day."""
+    wrong = ~np.isnan(prices) & ~((prices > 0.0) & (prices <= _HIGHEST_PRICE))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"{where}: the price of {days[row].date()} is {prices[row]}; prices are finite and "
-            "above zero. Leave the cell empty if there was none."
+            f"{where}: the price of {days[row].date()} is {prices[row]}; prices are finite, "
+            f"above zero and at most {_HIGHEST_PRICE:g}. Leave the cell empty if there was none."
         )
 
 

@@ -182,7 +182,7 @@ class Life:
             f"{days[0].date()}, the last {days[-1].date()}; it cannot be traded then "
             f"({self.origin})."
         )
-        return (Notice("hole", asset.id, str(days[0].date()), text),)
+        return (Notice("hole", asset.id, str(days[0].date()), text, len(missing)),)
 
     def _ended(self, asset: Asset, last: int) -> tuple[Asset, Notice]:
         known = self.sessions[max(0, last - END_KNOWN_BEFORE)].date()

@@ -32,7 +32,8 @@ class HashRibbons(Signal):
     NaN before the first clear reading, and where the last day is more than ten days old. The
     hash rate of a day is public one hour after it ends, so it reaches the decision of the next
     session. Without a band the ratio falls below 1 half of the time when the hash rate does not
-    grow at all. A window with an absent day in it has no reading.
+    grow at all. A window with an absent day in it has no reading; the last one
+    then serves for ten days.
 
     References
     ----------
@@ -61,4 +62,6 @@ class HashRibbons(Signal):
         short, long = (daily.rolling(days).mean() for days in (self.short_days, self.long_days))
         ratio = (short / long).to_numpy() - 1.0
         clear = np.select([ratio > self.band, ratio < -self.band], [1.0, -1.0], np.nan)
-        return pd.DataFrame({"hash_ribbons": clear}, daily.index).ffill().reindex(hash_rate.index)
+        # Inside the band the last regime stays; a day without a reading has none.
+        regime = pd.Series(clear, daily.index).ffill().where(~np.isnan(ratio))
+        return regime.reindex(hash_rate.index).to_frame("hash_ribbons")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -14,6 +15,10 @@ from toolkit.units import Sessions, component
 
 # Below 0 the return would end in the future.
 Skipped = Annotated[int, pydantic.Field(ge=0, le=10_000)]
+
+
+_TRADED = 0.6
+"""Share of the sessions in a window on which an asset must have traded."""
 
 
 @component
@@ -53,12 +58,13 @@ class TrailingVolatility(Signal):
     Parameters
     ----------
     lookback
-        Sessions in the window; all of them must have a return, else NaN.
+        Sessions in the window, which must lie after the asset's first price.
 
     Notes
     -----
-    A fraction a year, on the panel's own clock (252 or 365 sessions). A halted asset's zero
-    returns would flatter it: a window in which more than a fifth of the returns are zero is NaN.
+    A fraction a year. Only sessions on which the asset traded count, and it is annualised by how
+    many of them there are: on the 24/7 clock a share has no return on Saturday. A window with
+    trades on fewer than three fifths of its sessions is NaN, as is one without any movement.
     """
 
     lookback: Sessions = 63
@@ -66,8 +72,10 @@ class TrailingVolatility(Signal):
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Trailing volatility: sessions x assets."""
         returns = panel.returns()
-        deviation = returns.rolling(self.lookback).std().to_numpy()
-        still = (returns == 0.0).rolling(self.lookback).mean().to_numpy() > 0.2
-        volatility = deviation * np.sqrt(panel.periods_per_year)
-        values = np.where(still | (volatility <= 0.0), np.nan, volatility)
+        traded = returns.where(panel.tradable())
+        window = traded.rolling(self.lookback, min_periods=math.ceil(_TRADED * self.lookback))
+        share = traded.notna().rolling(self.lookback).mean().to_numpy()
+        volatility = window.std().to_numpy() * np.sqrt(panel.periods_per_year * share)
+        listed = returns.notna().rolling(self.lookback).sum().to_numpy() == self.lookback
+        values = np.where(listed & (volatility > 0.0), volatility, np.nan)
         return pd.DataFrame(values, index=returns.index, columns=returns.columns)

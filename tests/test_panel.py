@@ -333,6 +333,9 @@ def test_a_cut_panel_is_the_panel_rebuilt_from_what_was_public_then():
             for name, source in panel.fields.items()
         }
         universe = panel.universe.until(session.date())
+        close = fields["close"]
+        known = [name for name in close.values if name in universe.ids]
+        fields["close"] = replace(close, values=close.values[known])
         rebuilt = Panel(universe, SESSIONS[session >= SESSIONS], fields)
         assert panel.until(session).digest() == rebuilt.digest()
 

@@ -175,14 +175,17 @@ class Experiment:
 
         The data folder appears by its name alone: the same data in another place are the same.
         """
-        folder = self.data_settings().folder
+        folder, resolved = self.data_settings().folder, self.resolved()
+        # Where the data lie changes no number: the panel's digest stands for them.
+        place_free = {key: value for key, value in resolved["data"].items() if key != "folder"}
         return Origin(
             title=str(self.settings.get("title", self.name)),
-            config=tomli_w.dumps(self.resolved()),
+            config=tomli_w.dumps(resolved),
             code=self._code_sha256(),
             command=command or f"Experiment.from_toml({self.name!r}).run()",
             source="embedded simulated market" if folder is None else f"folder {Path(folder).name}",
             strategy=self.name,
+            identity=tomli_w.dumps({**resolved, "data": place_free}),
         )
 
     def resolved(self) -> dict[str, Any]:

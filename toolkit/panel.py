@@ -269,7 +269,7 @@ class Panel:
         hindsight: notices and notes.
         """
         moment = session.tz_localize("UTC") + pd.Timedelta(days=1)
-        universe = self.universe.until(session.date())
+        universe = self.universe.until(session.date()).without_remarks()
         return replace(
             self,
             universe=universe,

@@ -154,25 +154,24 @@ class Asset:
         return (past or self.memberships[:1])[-1].sleeve
 
     def until(self, day: date) -> Asset:
-        """The asset as it was known on a day: later sleeves, events and halts are absent.
-
-        Its ticker and the notes were written later, so they are absent too.
-        """
+        """The asset as it was known on a day: later sleeves, events and halts are absent."""
         closing = self.closing if self.closing and self.closing.known_from <= day else None
-        if closing is not None and closing.note:
-            closing = replace(closing, note="")
         if closing is not None and closing.kind != "coverage_ended" and closing.settlement > day:
             # That the asset ends is known by now; what its holders will receive, and when, is not.
             closing = replace(closing, value=None, settles=UNSETTLED)
         halts = tuple(
-            replace(halt, last=halt.last if halt.last and halt.last <= day else None, note="")
+            replace(halt, last=halt.last if halt.last and halt.last <= day else None)
             for halt in self.halts
             if halt.first <= day
         )
         memberships = tuple(m for m in self.memberships if m.since <= day) or self.memberships[:1]
-        return replace(
-            self, closing=closing, halts=halts, memberships=memberships, ticker="", note=""
-        )
+        return replace(self, closing=closing, halts=halts, memberships=memberships)
+
+    def without_remarks(self) -> Asset:
+        """The asset without ticker and notes, which were written later than it was listed."""
+        closing = None if self.closing is None else replace(self.closing, note="")
+        halts = tuple(replace(halt, note="") for halt in self.halts)
+        return replace(self, closing=closing, halts=halts, ticker="", note="")
 
 
 @dataclass(frozen=True)
@@ -232,3 +231,7 @@ class Universe:
         """The universe as it was known on a day: later assets and later events are absent."""
         assets = tuple(asset.until(day) for asset in self.assets if asset.usable_from <= day)
         return Universe(assets, tuple(action for action in self.actions if action.day <= day))
+
+    def without_remarks(self) -> Universe:
+        """The universe without what was written about its assets with hindsight."""
+        return replace(self, assets=tuple(asset.without_remarks() for asset in self.assets))

@@ -50,6 +50,8 @@ class Origin:
         Where the data came from, in words.
     strategy
         Short name of the strategy.
+    identity
+        What of the configuration can change a number, where that is not all of it.
     """
 
     title: str
@@ -58,6 +60,7 @@ class Origin:
     command: str = ""
     source: str = ""
     strategy: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,8 @@ class BacktestResult:
     @cached_property
     def input_sha256(self) -> str:
         """SHA-256 over configuration, data and code: the same inputs give the same."""
-        inputs = "\n".join((self.origin.config, self.panel.digest(), self.origin.code))
+        settings = self.origin.identity or self.origin.config
+        inputs = "\n".join((settings, self.panel.digest(), self.origin.code))
         return hashlib.sha256(inputs.encode()).hexdigest()
 
     def record(self) -> RunRecord:

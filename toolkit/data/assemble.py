@@ -17,6 +17,9 @@ from toolkit.errors import DataError
 from toolkit.panel import PRICE_FIELD, Field, Notice, Panel
 from toolkit.universe import Asset, Universe
 
+STOPPED = pd.Timedelta(days=45)
+"""A field whose last value is older at the end of the run has ended: three epochs, six weeks."""
+
 _EARLIEST = date(2009, 1, 1)
 """Rows of fields are kept from here on; the sessions begin later."""
 
@@ -83,7 +86,7 @@ def assemble(
         fields={name: _seen(quantity, last) for name, quantity in sorted(fields.items())},
         clock=clock,
         simulated=any(source.simulated for source in sources),
-        notices=(*_told(sources, universe, sessions), *notices),
+        notices=(*_told(sources, universe, sessions), *notices, *_stopped(fields, last)),
     )
 
 
@@ -231,6 +234,18 @@ def _seen(quantity: Field, last: pd.Timestamp) -> Field:
     public = quantity.until(decision_times(pd.DatetimeIndex([last]))[0])
     count = int(public.values.index.searchsorted(last, side="right"))
     return replace(public, values=public.values[:count], available_at=public.available_at[:count])
+
+
+def _stopped(fields: Mapping[str, Field], last: pd.Timestamp) -> list[Notice]:
+    """A notice for each field that ends long before the run: what reads it has no opinion then."""
+    notices = []
+    for name, quantity in sorted(fields.items()):
+        rows = quantity.values.dropna(how="all").index
+        day = str(rows[-1].date()) if len(rows) else "never"
+        if not len(rows) or last - rows[-1] > STOPPED:
+            text = f"Field {name} ({quantity.source}) has its last value on {day}."
+            notices.append(Notice("field_ended", "", day if len(rows) else "", text))
+    return notices
 
 
 def _told(

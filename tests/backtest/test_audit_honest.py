@@ -164,7 +164,8 @@ class Sensitive(Strategy):
     """A weight that moves with the last known value of every field."""
 
     def targets(self, panel: Panel, signals: Given = None) -> pd.DataFrame:
-        known = [np.log1p(panel.known(name)).sum(axis=1) for name in sorted(panel.fields)]
+        fields = {name: panel.known(name) for name in sorted(panel.fields) if name != "close"}
+        known = [np.log1p(values).sum(axis=1) for values in (panel.prices(), *fields.values())]
         return (0.5 + 0.4 * np.sin(sum(known))).to_frame(BITCOIN)
 
 

@@ -105,7 +105,7 @@ def audit(
     has its own copy of the strategy, so that none remembers what another one saw.
     """
     whole = outputs(loop, strategy, panel, deep=deep)
-    examination = _Examination(loop, strategy, panel, whole, deep)
+    examination = _Examination(loop, strategy, panel, whole, returns_for_risk(panel), deep)
     rows = choose_cuts(panel, whole, cuts, seed, loop.schedule.first_session(panel))
     findings: list[Finding] = []
     for count, row in enumerate(rows):
@@ -158,11 +158,12 @@ class _Examination:
     strategy: Strategy
     panel: Panel
     whole: Frames
+    returns: pd.DataFrame
     deep: bool
 
     def findings(self, cut: pd.Timestamp, *, explain: bool) -> list[Finding]:
         """What differs at or before a cut."""
-        truth = self._up_to(cut, self.panel, self.whole)
+        truth = self._up_to(cut, self.panel, self.whole, self.returns)
         past, day = self.panel.until(cut), f"{cut:%Y-%m-%d}"
         try:
             differences = _differences(truth, self._answer(cut, past))
@@ -178,13 +179,15 @@ class _Examination:
 
     def _answer(self, cut: pd.Timestamp, panel: Panel) -> Frames:
         again = outputs(self.loop, self.strategy, panel, deep=self.deep)
-        return self._up_to(cut, panel, again)
+        return self._up_to(cut, panel, again, returns_for_risk(panel))
 
-    def _up_to(self, cut: pd.Timestamp, panel: Panel, frames: Frames) -> Frames:
+    def _up_to(
+        self, cut: pd.Timestamp, panel: Panel, frames: Frames, returns: pd.DataFrame
+    ) -> Frames:
         """Outputs at or before a cut, and what the risk model says there."""
         known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
-        estimate = covariance_at(self.loop.risk_model, returns_for_risk(panel), row, panel)
+        estimate = covariance_at(self.loop.risk_model, returns, row, panel)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
     def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:

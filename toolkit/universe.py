@@ -169,6 +169,9 @@ class Asset:
 
     def without_remarks(self) -> Asset:
         """The asset without ticker and notes, which were written later than it was listed."""
+        remarks = [self.ticker, self.note, *(halt.note for halt in self.halts)]
+        if not any(remarks) and (self.closing is None or not self.closing.note):
+            return self
         closing = None if self.closing is None else replace(self.closing, note="")
         halts = tuple(replace(halt, note="") for halt in self.halts)
         return replace(self, closing=closing, halts=halts, ticker="", note="")

@@ -11,6 +11,7 @@ from toolkit.signals.price import TrailingVolatility
 from toolkit.signals.signal import Signal
 from toolkit.strategy import (
     Strategy,
+    decided_where_invested,
     demand_at_most_one,
     share_equally,
     share_in_proportion,
@@ -29,8 +30,7 @@ class BitcoinOnly(Strategy):
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> pd.DataFrame:
         """Weight 1 in bitcoin once it has a price."""
-        bitcoin = share_equally(panel.members([Sleeve.BITCOIN]))
-        return bitcoin.where(bitcoin.sum(axis=1) > 0.0)
+        return decided_where_invested(share_equally(panel.members([Sleeve.BITCOIN])))
 
 
 @component
@@ -41,8 +41,7 @@ class EqualWeight(Strategy):
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> pd.DataFrame:
         """Equal weights over the eligible assets of each session."""
-        weights = share_equally(panel.members(RISKY))
-        return weights.where(weights.sum(axis=1) > 0.0)
+        return decided_where_invested(share_equally(panel.members(RISKY)))
 
 
 @component
@@ -79,16 +78,14 @@ class StaticMix(Strategy):
             Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure,
             Sleeve.AI_TOKENS: self.ai_tokens,
         }
-        weights = sum_of_sleeves(panel, shares)
-        return weights.where(weights.sum(axis=1) > 0.0)
+        return decided_where_invested(sum_of_sleeves(panel, shares))
 
 
 def sum_of_sleeves(panel: Panel, shares: Mapping[Sleeve, float]) -> pd.DataFrame:
     """Weights that give each sleeve its share, spread equally over its members of the day."""
-    weights = pd.DataFrame(0.0, index=panel.sessions, columns=list(panel.universe.ids))
-    for sleeve, share in shares.items():
-        weights += share * share_equally(panel.members([sleeve]))
-    return weights
+    members = {sleeve: share_equally(panel.members([sleeve])).to_numpy() for sleeve in shares}
+    weights = sum(share * members[sleeve] for sleeve, share in shares.items())
+    return pd.DataFrame(weights, index=panel.sessions, columns=panel.universe.columns)
 
 
 @component
@@ -107,5 +104,4 @@ class InverseVolatility(Strategy):
     ) -> pd.DataFrame:
         """Weights by inverse volatility over eligible assets with a full window."""
         volatility = self.read(panel, signals)["volatility"]
-        weights = share_in_proportion((1.0 / volatility).where(panel.members(RISKY)))
-        return weights.where(weights.sum(axis=1) > 0.0)
+        return decided_where_invested(share_in_proportion(panel.members(RISKY) / volatility))

@@ -11,7 +11,7 @@ from toolkit.panel import Panel
 from toolkit.signals.difficulty import HashRibbons
 from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy, demand_at_most_one, share_equally
+from toolkit.strategy import Strategy, decided_where, demand_at_most_one, share_equally
 from toolkit.units import Days, Fraction, NonNegative, Sessions, component
 from toolkit.universe import MINERS, Sleeve
 
@@ -78,4 +78,4 @@ class DifficultyRotation(Strategy):
             rising = share_equally(judged).where(momentum > 0.0, 0.0)
             weights += rising.mul(share, axis=0)
         judged_any = (panel.members([Sleeve.BITCOIN]) & momentum.notna()).any(axis=1)
-        return weights.where(judged_any)
+        return decided_where(weights, judged_any)

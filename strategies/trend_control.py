@@ -10,7 +10,7 @@ from strategies.benchmarks import RISKY
 from toolkit.panel import Panel
 from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy
+from toolkit.strategy import Strategy, decided_where, share_equally
 from toolkit.units import Sessions, component
 
 
@@ -35,6 +35,5 @@ class TrendControl(Strategy):
         """Each rising asset gets one share of all assets with an opinion."""
         momentum = self.read(panel, signals)["momentum"]
         judged = panel.members(RISKY) & momentum.notna()
-        count = judged.sum(axis=1)
-        weights = (judged & (momentum > 0.0)).astype(float).div(count.where(count > 0), axis=0)
-        return weights.where(count > 0)
+        weights = share_equally(judged).where(momentum > 0.0, 0.0)
+        return decided_where(weights, judged.any(axis=1))

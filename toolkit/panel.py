@@ -90,7 +90,7 @@ class _PastFields(Mapping[str, Field]):
     def __getitem__(self, name: str) -> Field:
         if name not in self._cut:
             cut = self._fields[name].until(self._moment)
-            if name == PRICE_FIELD:
+            if name == PRICE_FIELD and not cut.values.columns.equals(self._universe.columns):
                 known = cut.values.columns.isin(self._universe.columns)
                 cut = replace(cut, values=cut.values.loc[:, known])
             self._cut[name] = cut

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from toolkit.errors import ConfigError, suggestion
 from toolkit.panel import Panel
@@ -64,7 +65,7 @@ def demand_at_most_one(total: float, name: str) -> None:
 
 def share_equally(chosen: pd.DataFrame) -> pd.DataFrame:
     """Equal weights over the chosen assets of each session; a session that chose none is all 0."""
-    return share_in_proportion(chosen.astype(float))
+    return share_in_proportion(chosen)
 
 
 def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
@@ -74,3 +75,14 @@ def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
     total = positive.sum(axis=1, keepdims=True)
     shares = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0.0)
     return pd.DataFrame(shares, index=scores.index, columns=scores.columns)
+
+
+def decided_where(weights: pd.DataFrame, decided: ArrayLike) -> pd.DataFrame:
+    """The weights on the sessions where the flag holds, and no decision (all NaN) on the others."""
+    values = np.where(np.asarray(decided)[:, None], weights.to_numpy(), np.nan)
+    return pd.DataFrame(values, index=weights.index, columns=weights.columns)
+
+
+def decided_where_invested(weights: pd.DataFrame) -> pd.DataFrame:
+    """The weights, and no decision on the sessions on which all of them are 0."""
+    return decided_where(weights, (weights.to_numpy() > 0.0).any(axis=1))

@@ -187,7 +187,7 @@ class _Examination:
         """Outputs at or before a cut, and what the risk model says there."""
         known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
-        estimate = covariance_at(self.loop.risk_model, returns, row, panel)
+        estimate = covariance_at(self.loop.risk_model, returns, row, panel.periods_per_year)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
     def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:

@@ -115,7 +115,9 @@ class Desk:
     def size(self, row: int, target: pd.Series, previous: SizedDecision | None) -> SizedDecision:
         """Order of one decision, from what was known at it."""
         at = row - self.first
-        estimate = covariance_at(self.loop.risk_model, self.returns, row, self.panel)
+        estimate = covariance_at(
+            self.loop.risk_model, self.returns, row, self.panel.periods_per_year
+        )
         decision = Decision(
             session=self.panel.sessions[row],
             target=target,
@@ -146,18 +148,17 @@ class Desk:
 
 
 def returns_for_risk(panel: Panel) -> pd.DataFrame:
-    """Returns with a halt left out: its zeros say nothing about the risk of what cannot trade."""
-    return panel.returns().where(open_for_orders(panel))
+    """Returns without cash and without halts, whose zeros say nothing about the risk."""
+    returns = np.where(open_for_orders(panel), panel.returns(), np.nan)
+    risky = np.array([not asset.is_cash for asset in panel.universe], dtype=bool)
+    return pd.DataFrame(returns[:, risky], panel.sessions, panel.universe.columns[risky])
 
 
 def covariance_at(
-    model: RiskModel | None, returns: pd.DataFrame, row: int, panel: Panel
+    model: RiskModel | None, returns: pd.DataFrame, row: int, periods_per_year: float
 ) -> CovarianceEstimate | None:
-    """Covariance from the returns up to a row, cash left out; None without a risk model."""
-    if model is None:
-        return None
-    risky = returns.iloc[: row + 1].drop(columns=panel.universe.cash or [])
-    return model.covariance(risky, panel.periods_per_year)
+    """Covariance from the returns up to a row; None without a risk model."""
+    return None if model is None else model.covariance(returns.iloc[: row + 1], periods_per_year)
 
 
 def dense_targets(
@@ -166,8 +167,7 @@ def dense_targets(
     """The strategy's targets for every session and asset; what a row leaves of 1 is in cash."""
     given = strategy.targets(panel, signals)
     weights = checked_targets(given, panel.sessions, panel.universe.ids)
-    dense = pd.DataFrame(weights, index=panel.sessions, columns=list(panel.universe.ids))
-    cash = panel.universe.cash
-    if cash is not None:
-        dense[cash] += (1.0 - dense.sum(axis=1)).clip(lower=0.0)
-    return dense
+    if panel.universe.cash is not None:
+        rest = np.maximum(1.0 - weights.sum(axis=1), 0.0)
+        weights[:, panel.universe.ids.index(panel.universe.cash)] += rest
+    return pd.DataFrame(weights, index=panel.sessions, columns=panel.universe.columns)

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import pydantic
+from numpy.typing import NDArray
 
 from toolkit.panel import Panel
 from toolkit.signals.signal import Signal
@@ -72,10 +73,19 @@ class TrailingVolatility(Signal):
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Trailing volatility: sessions x assets."""
         returns = panel.returns()
-        traded = returns.where(panel.tradable())
-        window = traded.rolling(self.lookback, min_periods=math.ceil(_TRADED * self.lookback))
-        share = traded.notna().rolling(self.lookback).mean().to_numpy()
+        listed = returns.notna().to_numpy()
+        traded = listed & panel.tradable().to_numpy()
+        moves = pd.DataFrame(np.where(traded, returns, np.nan), returns.index, returns.columns)
+        window = moves.rolling(self.lookback, min_periods=math.ceil(_TRADED * self.lookback))
+        share = _within(traded, self.lookback) / self.lookback
         volatility = window.std().to_numpy() * np.sqrt(panel.periods_per_year * share)
-        listed = returns.notna().rolling(self.lookback).sum().to_numpy() == self.lookback
-        values = np.where(listed & (volatility > 0.0), volatility, np.nan)
+        whole = _within(listed, self.lookback) == self.lookback
+        values = np.where(whole & (volatility > 0.0), volatility, np.nan)
         return pd.DataFrame(values, index=returns.index, columns=returns.columns)
+
+
+def _within(flags: NDArray[np.bool_], lookback: int) -> NDArray[np.int64]:
+    """How often each column was true within the last rows."""
+    count = np.cumsum(flags, axis=0, dtype=np.int64)
+    count[lookback:] -= count[:-lookback].copy()
+    return count

@@ -177,3 +177,14 @@ def test_a_path_must_be_a_file(tmp_path):
     for name in ("missing.toml", "folder.toml"):
         with pytest.raises(ConfigError, match=f"There is no file .*{name}"):
             locate(str(tmp_path / name))
+
+
+def test_another_kind_does_not_inherit_the_settings_of_the_old_one(path):
+    changed = ["optimizer.limits.0.floor=0.1", "optimizer.limits.0.kind=MinCash"]
+    limits = read_settings(path, changed)["optimizer"]["limits"]
+    assert limits[0] == {"kind": "MinCash", "floor": 0.1}
+    assert limits[1] == {"kind": "MinCash", "floor": 0.02}
+
+
+def test_the_same_kind_keeps_its_settings(path):
+    assert read_settings(path, ["strategy.kind=mine:Mine"])["strategy"]["lookback"] == 20

@@ -41,7 +41,8 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no valid TOML: {error}.") from None
-    for override in overrides:
+    # Another kind has other settings, so kinds come first: what is set for them then stays.
+    for override in sorted(overrides, key=lambda override: not _names_kind(override)):
         _override(settings, override)
     for section, content in settings.items():
         if section not in SECTIONS:
@@ -86,6 +87,10 @@ def locate(strategy: str) -> Path:
     return shipped_folder() / f"{strategy}.toml"
 
 
+def _names_kind(override: str) -> bool:
+    return override.partition("=")[0].strip().endswith(".kind")
+
+
 def _override(settings: dict[str, Any], override: str) -> None:
     """Set one dotted key of nested settings from ``key=value``."""
     key, equals, text = override.partition("=")
@@ -108,6 +113,8 @@ def _override(settings: dict[str, Any], override: str) -> None:
         raise ConfigError(
             f"--set {override}: name a key of entry {parts[-1]}, not the entry itself."
         )
+    if _names_kind(override) and place.get("kind") != parsed["value"]:
+        place.clear()
     place[parts[-1]] = parsed["value"]
 
 

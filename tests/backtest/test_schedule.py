@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strategies.benchmarks import EqualWeight
+from toolkit.backtest.engine import TimeLoop
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import sessions_between
+from toolkit.data.assemble import assemble
+from toolkit.data.sample import SampleMarket
 from toolkit.errors import ConfigError, InsufficientHistoryError
+from toolkit.optimize.costs import ProportionalCost
 from toolkit.panel import Panel
 from toolkit.universe import Universe
 
@@ -121,3 +126,14 @@ def test_around_the_clock_a_week_ends_on_sunday():
 def test_an_unknown_period_is_refused(wrong):
     with pytest.raises(ConfigError, match=r"Schedule\.every"):
         Schedule(every=wrong)
+
+
+def test_an_order_that_would_still_be_open_at_the_next_decision_is_refused() -> None:
+    source = SampleMarket(years=2.0)
+    panel = assemble([source], source.universe())
+    for every, delay in (("day", 2), ("week", 5)):
+        late = TimeLoop(None, None, ProportionalCost(), Schedule(every), delay, 1e6)
+        with pytest.raises(ConfigError, match=rf"fill_delay = {delay} sessions.*still be open"):
+            late.run(EqualWeight(), panel)
+    in_time = TimeLoop(None, None, ProportionalCost(), Schedule("week"), 3, 1e6)
+    assert len(in_time.run(EqualWeight(), panel).decisions) > 90

@@ -82,6 +82,7 @@ class TimeLoop:
         signals = strategy.read(panel)
         dense = dense_targets(strategy, panel, signals)
         rows = self.schedule.decisions(panel, dense.notna().to_numpy()[:, 0])
+        self._demand_filled_between(rows)
         first = self.schedule.first_row(panel, rows)
         ledger = Ledger(market_of(panel, self.cost.rates(), first), self.initial_cash)
         desk = Desk(self, panel, ledger, first)
@@ -97,6 +98,16 @@ class TimeLoop:
                 progress("decisions", count + 1, len(rows))
         ledger.advance(len(panel.sessions) - first)
         return Account(ledger.simulation(), dense, signals, tuple(decisions), first)
+
+    def _demand_filled_between(self, rows: NDArray[np.int64]) -> None:
+        """Refuse a delay beyond the next decision, which would not know of the open order."""
+        shortest = np.diff(rows[1:]).min(initial=self.fill_delay)
+        if shortest < self.fill_delay:
+            raise ConfigError(
+                f"account.fill_delay = {self.fill_delay} sessions, but decisions follow after "
+                f"{shortest}: an order would still be open at the next decision. Lower the delay "
+                f"or decide less often."
+            )
 
 
 class Desk:

@@ -1,26 +1,21 @@
-"""The command line: results on stdout, narration on stderr, exit codes that scripts can use."""
+"""The commands on strategies and runs."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.exceptions import Abort, TyperException
 
-from toolkit.errors import ConfigError, ToolkitError
+from toolkit.cli.terminal import AsJson, DataFolder, Runs, complain, progress, say
+from toolkit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from toolkit.backtest.engine import Progress
     from toolkit.backtest.result import BacktestResult
     from toolkit.config import Experiment
-
-_INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -32,21 +27,13 @@ app = typer.Typer(
 StrategyName = Annotated[
     str, typer.Argument(help="Name of a shipped strategy, or path of a .toml file.")
 ]
-DataFolder = Annotated[
-    Path | None,
-    typer.Option("--data", help="Folder of market data; default: the simulated market."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Runs = Annotated[
-    Path, typer.Option("--runs", envvar="HASHPIVOT_RUNS", help="Folder of run folders.")
-]
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        _print(f"hashpivot {version('hashpivot')}")
+        say(f"hashpivot {version('hashpivot')}")
         raise typer.Exit
 
 
@@ -81,15 +68,15 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     demand_writable(runs)
     chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
     experiment = _experiment(strategy, data, start, end, chosen)
-    result = experiment.run(_progress(), shlex.join(["hashpivot", *sys.argv[1:]]))
+    result = experiment.run(progress(), shlex.join(["hashpivot", *sys.argv[1:]]))
     folder = result.save(runs, page=report_page)
     page = str(folder / "report.html") if report_page else None
     if as_json:
-        _print(json.dumps(_summary(result, folder, page), allow_nan=False))
+        say(json.dumps(_summary(result, folder, page), allow_nan=False))
     else:
         _print_summary(result, folder, page)
     if result.failures:
-        _complain(" ".join(result.failures) + f" The run was written to {folder}, marked failed.")
+        complain(" ".join(result.failures) + f" The run was written to {folder}, marked failed.")
         raise typer.Exit(4)
 
 
@@ -116,7 +103,7 @@ def audit(
         experiment.panel(),
         None if cuts == "all" else int(cuts),
         deep=deep,
-        progress=_progress(),
+        progress=progress(),
     )
     if as_json:
         findings = [asdict(finding) for finding in found.findings]
@@ -128,15 +115,15 @@ def audit(
             "findings": findings,
             "cannot_see": list(found.cannot_see),
         }
-        _print(json.dumps(answer, allow_nan=False))
+        say(json.dumps(answer, allow_nan=False))
     else:
-        _print(f"{experiment.name}: {found.cuts} cuts, {found.differences} differences")
+        say(f"{experiment.name}: {found.cuts} cuts, {found.differences} differences")
         for finding in found.findings[:10]:
-            _print(
+            say(
                 f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
                 f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
             )
-        _print("The audit cannot see: " + "; ".join(found.cannot_see) + ".")
+        say("The audit cannot see: " + "; ".join(found.cannot_see) + ".")
     demand_clean(found)
 
 
@@ -157,7 +144,7 @@ def report(
         target.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{target} cannot be written ({error.strerror}); give --out.") from error
-    _print(str(target))
+    say(str(target))
 
 
 @app.command()
@@ -167,10 +154,10 @@ def strategies(as_json: AsJson = False) -> None:
 
     found = shipped_strategies()
     if as_json:
-        _print(json.dumps(found))
+        say(json.dumps(found))
         return
     for name, title in found.items():
-        _print(f"{name:<22} {title}")
+        say(f"{name:<22} {title}")
 
 
 @app.command()
@@ -180,40 +167,12 @@ def doctor(as_json: AsJson = False) -> None:
 
     checks = examine()
     if as_json:
-        _print(json.dumps({check.name: {"ok": check.ok, "found": check.found} for check in checks}))
+        say(json.dumps({check.name: {"ok": check.ok, "found": check.found} for check in checks}))
     else:
         for check in checks:
-            _print(f"{'ok  ' if check.ok else 'FAIL'} {check.name:<18} {check.found}")
+            say(f"{'ok  ' if check.ok else 'FAIL'} {check.name:<18} {check.found}")
     if not all(check.ok for check in checks):
         raise ConfigError("Something above does not work; install the locked requirements again.")
-
-
-def main() -> None:
-    """Run the command line; every ending has its documented exit code."""
-    try:
-        code = app(standalone_mode=False)
-        if code == _INTERRUPTED:
-            _complain("Interrupted; nothing was written.")
-    except TyperException as error:
-        _complain(f"{error.format_message()} `hashpivot --help` shows the commands.")
-        code = error.exit_code
-    except ToolkitError as error:
-        _complain(str(error))
-        code = error.exit_code
-    except (KeyboardInterrupt, Abort):
-        _complain("Interrupted; nothing was written.")
-        code = _INTERRUPTED
-    except SystemExit as ending:
-        # How typer ends when the reader of our output left early, which is its right.
-        left = isinstance(ending.__context__, BrokenPipeError)
-        code = 0 if left else ending.code
-    except Exception as error:
-        _complain(
-            f"Unexpected {type(error).__name__}: {error}. Where no strategy of your own raised it, "
-            f"it is a bug in hashpivot. The traceback is in {_keep_traceback()}."
-        )
-        code = 1
-    sys.exit(code or 0)
 
 
 def _experiment(
@@ -227,26 +186,6 @@ def _experiment(
     given = {"folder": folder, "start": start, "end": end}
     settings = [f"data.{key}={value}" for key, value in given.items() if value]
     return Experiment.from_toml(strategy, [*settings, *overrides])
-
-
-def _progress() -> Progress | None:
-    """A line on stderr that appears after a second, on a terminal only."""
-    if not sys.stderr.isatty():
-        return None
-    from time import monotonic
-
-    began = shown = monotonic()
-
-    def show(stage: str, done: int, total: int) -> None:
-        nonlocal shown
-        now = monotonic()
-        if now - began > 1.0 and (now - shown > 0.1 or done in (0, total)):
-            shown = now
-            count = f" {done}/{total}" if total > 1 else ""
-            sys.stderr.write(f"\r\033[K{stage}{count}" + ("\r\033[K" if done == total else ""))
-            sys.stderr.flush()
-
-    return show
 
 
 def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str, Any]:
@@ -282,20 +221,4 @@ def _print_summary(result: BacktestResult, folder: Path, page: str | None) -> No
     from toolkit.report.summary import summary_lines
 
     for line in summary_lines(result.record(), folder, page):
-        _print(line)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _complain(text: str) -> None:
-    sys.stderr.write(f"hashpivot: {text}\n")
-
-
-def _keep_traceback() -> str:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="hashpivot-", suffix=".log", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(traceback.format_exc())
-        return file.name
+        say(line)

@@ -181,17 +181,19 @@ class Panel:
         )
 
     @cached_property
-    def _closes(self) -> pd.DataFrame:
+    def _closes(self) -> NDArray[np.float64]:
         """Closes on the sessions inside each asset's life, NaN where it has none."""
-        closes = self.field(PRICE_FIELD).values.reindex(
-            index=self.sessions, columns=self.universe.columns
-        )
-        values = closes.to_numpy(dtype=float, copy=True)
+        closes = self.field(PRICE_FIELD).values
+        if not closes.columns.equals(self.universe.columns):
+            closes = closes.reindex(columns=self.universe.columns)
+        absent = np.full((1, closes.shape[1]), np.nan)  # Row -1: a session without a row.
+        rows = closes.index.get_indexer(self.sessions)
+        values = np.vstack([closes.to_numpy(dtype=float), absent])[rows]
         for column, asset in enumerate(self.universe):
             values[: self._position(asset.usable_from), column] = np.nan
             if asset.closing:
                 values[self._after(asset.closing.last_session) :, column] = np.nan
-        return pd.DataFrame(values, index=self.sessions, columns=closes.columns)
+        return values
 
     @cached_property
     def _days(self) -> NDArray[np.datetime64]:
@@ -204,16 +206,16 @@ class Panel:
         return int(self._days.searchsorted(np.datetime64(day), side="right"))
 
     @cached_property
-    def _prices(self) -> pd.DataFrame:
-        prices = self._closes.ffill()
-        values = prices.to_numpy(copy=True)
+    def _prices(self) -> NDArray[np.float64]:
+        last = np.where(np.isnan(self._closes), 0, np.arange(len(self.sessions))[:, None])
+        values = np.take_along_axis(self._closes, np.maximum.accumulate(last, axis=0), axis=0)
         for column, asset in enumerate(self.universe):
             if asset.closing:
                 settled = self._position(asset.closing.settlement)
                 if asset.closing.value is not None:
                     values[settled : settled + 1, column] = asset.closing.value
                 values[settled + 1 :, column] = np.nan
-        return pd.DataFrame(values, index=self.sessions, columns=prices.columns)
+        return values
 
     def prices(self) -> pd.DataFrame:
         """Valuation prices in USD: sessions x assets.
@@ -221,12 +223,12 @@ class Panel:
         NaN before the listing and after the settlement of a closing. A halted asset keeps its
         last price; on the settlement session the price is the value received, which may be 0.
         """
-        # A view that copies on writing: what a strategy does to it leaves the market as it is.
-        return self._prices.copy(deep=False)
+        # A copy: what a strategy does to it leaves the market as it is.
+        return pd.DataFrame(self._prices.copy(), index=self.sessions, columns=self.universe.columns)
 
     def tradable(self) -> pd.DataFrame:
         """Whether each asset can be traded at each session's close: bool, sessions x assets."""
-        tradable = self._closes.notna().to_numpy(copy=True)
+        tradable = ~np.isnan(self._closes)
         for column, asset in enumerate(self.universe):
             for halt in asset.halts:
                 stop = self._after(halt.last) if halt.last else len(self.sessions)
@@ -235,7 +237,7 @@ class Panel:
 
     @cached_property
     def _eligible(self) -> NDArray[np.bool_]:
-        eligible = self._prices.notna().to_numpy(copy=True)
+        eligible = ~np.isnan(self._prices)
         for column, asset in enumerate(self.universe):
             if asset.closing:
                 eligible[self._position(asset.closing.known_from) :, column] = False
@@ -256,7 +258,7 @@ class Panel:
 
         On the exchange clock a Monday return of a 24/7 asset holds the whole weekend.
         """
-        prices = self._prices.to_numpy()
+        prices = self._prices
         with np.errstate(invalid="ignore", divide="ignore"):
             moves = prices[1:] / prices[:-1] - 1.0
         values = np.vstack([np.full((1, prices.shape[1]), np.nan), moves])

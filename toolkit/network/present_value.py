@@ -41,13 +41,10 @@ def annuity(rate: Numbers, years: Numbers) -> Numbers:
     Parameters
     ----------
     rate
-        Continuous discount rate per year, `log1p` of the annual one; 0 and negative are allowed.
+        Continuous discount rate per year, `log1p` of the annual one, of any sign; at 0 the value
+        is `years`.
     years
         Length of the payment, 0 or more.
-
-    Returns
-    -------
-    Value in years of payment; at a rate of 0 it is `years`. NaN where an input is NaN.
     """
     exponent = rate * years
     # As good as 0, and not 0/0.
@@ -67,8 +64,8 @@ def mining_value(
     """Present value of a mine that closes for good when it no longer earns its keep.
 
     Its keep is the power, the renewal of machines and the interest on the salvage value. A mine
-    whose revenue is below that now is closed now and worth its salvage, even where revenue is
-    expected to recover: there is no reopening, and no option value of waiting.
+    with less revenue than that now is closed now, even where revenue is expected to recover: there
+    is no reopening. The value is never below `salvage`, and NaN where an input is NaN.
 
     Parameters
     ----------
@@ -86,10 +83,6 @@ def mining_value(
         Horizon, at which the mine is closed in any case.
     salvage
         Worth of machines and site at the closing, whenever it is.
-
-    Returns
-    -------
-    Value at time 0, at least `salvage`. NaN where an input is NaN.
     """
     # Taking the salvage value now and charging interest on it is the same as taking it later.
     keep = cost + renewal + discount * salvage
@@ -117,6 +110,8 @@ def hosting_value(
 ) -> Numbers:
     """Present value of building a data centre, waiting for it, and letting it.
 
+    Negative where the rent does not pay for the building, NaN where an input is NaN.
+
     Parameters
     ----------
     income
@@ -133,10 +128,6 @@ def hosting_value(
         Cost of construction, USD per MW, as if paid half-way through the lead time.
     residual
         Worth of the building at the end of the term, USD per MW.
-
-    Returns
-    -------
-    Value at time 0, negative where the rent does not pay for the building. NaN where an input is.
     """
     exponent = (discount - growth) * term
     exponent = np.where(exponent == 0.0, 1e-300, exponent)

@@ -92,6 +92,12 @@ def test_a_mine_closes_when_revenue_has_fallen_to_the_power_bill() -> None:
     assert mining_value(3.0, 2.0, 0.0, -0.2, 0.1, 40.0, 0.0) == pytest.approx(short, rel=1e-9)
 
 
+@pytest.mark.parametrize("drift", [-1e-9, -1e-15, -5e-324, 0.0])
+def test_a_decline_too_slow_to_see_is_none(drift: float) -> None:
+    none = mining_value(3.0, 2.0, 0.1, 0.0, 0.1, 15.0, 0.5)
+    assert mining_value(3.0, 2.0, 0.1, drift, 0.1, 15.0, 0.5) == pytest.approx(none, rel=1e-7)
+
+
 @pytest.mark.parametrize("drift", [-0.2, 0.0, 0.2])
 def test_a_mine_under_water_is_closed_now_even_if_it_would_recover(drift: float) -> None:
     assert mining_value(1.9, 2.0, 0.0, drift, 0.1, 15.0, 0.7) == 0.7

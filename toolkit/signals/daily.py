@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from toolkit.clock import decision_times
@@ -56,17 +56,16 @@ def difficulty_by_day(panel: Panel) -> Field:
     A step function. A retarget late in a day is public on the next one only. NaN where the last
     retarget is more than 60 days old.
     """
-    source = epochs(panel)
-    if len(source.values) == 0:
-        return source
-    days = pd.date_range(source.values.index[0], panel.sessions[-1], freq="D")
-    moments = decision_times(pd.DatetimeIndex(days))
-    public = source.available_at.searchsorted(moments, side="right") - 1
-    latest = source.values.iloc[np.maximum(public, 0)]
-    fresh = (public >= 0) & np.asarray(days - latest.index <= STALE_EPOCH)
-    values = np.where(fresh, latest.iloc[:, 0], np.nan)
-    frame = pd.DataFrame({"difficulty": values}, index=days)
-    return Field(frame, moments, source.unit, source.source)
+    return known_by_day(panel, epochs(panel), STALE_EPOCH)
+
+
+def known_by_day(panel: Panel, field: Field, max_age: pd.Timedelta) -> Field:
+    """A field as it was public at the end of each UTC day, from its first to the last session."""
+    if len(field.values) == 0:
+        return field
+    days = pd.DatetimeIndex(pd.date_range(field.values.index[0], panel.sessions[-1], freq="D"))
+    known = replace(panel, sessions=days).known(field, max_age)
+    return Field(known, decision_times(days), field.unit, field.source)
 
 
 def by_day(field: Field) -> Field:

@@ -10,9 +10,13 @@ import pandas as pd
 
 from toolkit.errors import InsufficientHistoryError
 from toolkit.panel import Panel
+from toolkit.signals.economics import FleetCost, HashPricePercentile, MinerMargin
 from toolkit.signals.epochs import EpochChange, EpochReversal, ImpliedHashRate
+from toolkit.signals.exits import NonPriceExit
 from toolkit.signals.issuance import PuellMultiple
 from toolkit.signals.published import PublishedSignal
+from toolkit.signals.regression import DifficultyRegression
+from toolkit.signals.retarget import NextRetarget
 from toolkit.signals.ribbons import HashRibbonCross, HashRibbons, RibbonCompression
 
 NO_READING = "no reading"
@@ -34,7 +38,8 @@ class Reading:
     threshold
         The thresholds in words.
     since
-        Day of the first reading of the present state without another state in between.
+        Day of the first reading of the present state, with no other state and no time without a
+        reading since.
     known_at
         Moment (UTC) the value became public.
     """
@@ -94,8 +99,12 @@ class Gauge:
             known_at = moments[-1] if len(values) else None
             return Reading(self.name, None, field.unit, NO_READING, self.words, None, known_at)
         states = [self.state(value) for value in values]
-        start = len(states) - 1
-        while start and states[start - 1] == states[-1]:
+        days, start = values.index, len(states) - 1
+        while (
+            start
+            and states[start - 1] == states[-1]
+            and days[start] - days[start - 1] <= self.signal.max_age
+        ):
             start -= 1
         return Reading(
             name=self.name,
@@ -103,7 +112,7 @@ class Gauge:
             unit=field.unit,
             state=states[-1],
             threshold=self.words,
-            since=pd.Timestamp(values.index[start]).date(),
+            since=pd.Timestamp(days[start]).date(),
             known_at=moments[-1],
         )
 
@@ -111,6 +120,7 @@ class Gauge:
 GAUGES = (
     Gauge("epoch_change", EpochChange(), low=-0.06, high=0.06),
     Gauge("epoch_change_denoised", EpochChange(denoised=True), low=-0.06, high=0.06),
+    Gauge("next_retarget", NextRetarget(), low=-0.06, high=0.06),
     Gauge("implied_hash_rate", ImpliedHashRate(), between="level"),
     Gauge(
         "epoch_reversal",
@@ -152,6 +162,21 @@ GAUGES = (
         high=4.0,
         above="high",
     ),
+    Gauge("hash_price_percentile", HashPricePercentile(), low=0.1, high=0.9, above="high"),
+    Gauge(
+        "hash_price_over_cost_percentile",
+        HashPricePercentile(cost=FleetCost()),
+        low=0.1,
+        high=0.9,
+        above="high",
+    ),
+    Gauge("miner_margin", MinerMargin(), low=0.3),
+    Gauge("non_price_exit", NonPriceExit(), low=-0.04, below="exit"),
+    Gauge(
+        "non_price_exit_standard_error", NonPriceExit("standard_error"), between="size of its noise"
+    ),
+    Gauge("non_price_exit_t_ratio", NonPriceExit("t_ratio"), low=-2.0, below="exit"),
+    Gauge("difficulty_regression", DifficultyRegression(), low=1.0, between="neutral"),
 )
 """Every signal of the network, read by the thresholds in use."""
 

@@ -70,6 +70,26 @@ class AccountSettings:
     fill_delay: FillDelay = 1
 
 
+def panel_of(settings: DataSettings, beside: Path = Path()) -> Panel:
+    """The data that settings choose: of a folder, or of the simulated market where none is given.
+
+    A relative folder lies in `beside`.
+    """
+    from toolkit.data.assemble import assemble
+
+    if settings.folder is None:
+        from toolkit.data.sample import SampleMarket
+
+        market = SampleMarket(seed=settings.seed)
+        universe = market.universe()
+        source: DataSource = market
+    else:
+        from toolkit.data.files import open_folder
+
+        source, universe = open_folder(beside / settings.folder, shipped_folder())
+    return assemble([source], universe, settings.clock, settings.start, settings.end)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One strategy with everything it runs on, as a TOML file describes it.
@@ -139,21 +159,7 @@ class Experiment:
 
     def panel(self) -> Panel:
         """The data, on the experiment's clock, with warm-up before its start."""
-        settings = self.data_settings()
-        from toolkit.data.assemble import assemble
-
-        if settings.folder is None:
-            from toolkit.data.sample import SampleMarket
-
-            market = SampleMarket(seed=settings.seed)
-            universe = market.universe()
-            source: DataSource = market
-        else:
-            from toolkit.data.files import open_folder
-
-            # A relative folder lies beside the file that names it.
-            source, universe = open_folder(self.folder / settings.folder, shipped_folder())
-        return assemble([source], universe, settings.clock, settings.start, settings.end)
+        return panel_of(self.data_settings(), self.folder)
 
     def run(self, progress: Progress | None = None, command: str = "") -> BacktestResult:
         """Result of the experiment, with where it came from.

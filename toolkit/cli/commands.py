@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli.network import network
 from toolkit.cli.terminal import AsJson, DataFolder, Runs, complain, progress, say
 from toolkit.errors import ConfigError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     # Plain help: drawing boxes takes three times as long as everything else that help does.
     rich_markup_mode=None,
 )
+app.add_typer(network, name="network")
 
 StrategyName = Annotated[
     str, typer.Argument(help="Name of a shipped strategy, or path of a .toml file.")

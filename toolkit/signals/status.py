@@ -1,0 +1,118 @@
+"""The state of the network at the last decision of a panel: every signal, and the next retarget."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from toolkit.panel import Panel
+from toolkit.signals.reading import Reading, readings
+from toolkit.signals.retarget import NextRetarget, next_retarget_height
+
+_HEADINGS = ("signal", "value", "unit", "state", "since", "known at (UTC)", "threshold")
+
+
+@dataclass(frozen=True)
+class RetargetReading:
+    """The next retarget as it is forecast.
+
+    Parameters
+    ----------
+    height
+        First block of the next epoch; None where the data do not tell it.
+    change
+        Expected change of difficulty, a fraction.
+    band_low, band_high
+        The change lies between them with a probability of 90 %.
+    fraction
+        Share of the running epoch that is mined.
+    """
+
+    height: int | None
+    change: float
+    band_low: float
+    band_high: float
+    fraction: float
+
+
+@dataclass(frozen=True)
+class NetworkStatus:
+    """What was public of the network at the decision of a session."""
+
+    asof: date
+    simulated: bool
+    signals: tuple[Reading, ...]
+    next_retarget: RetargetReading | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values: days and moments in ISO form, None where there is no reading."""
+        content = asdict(self)
+        content["asof"] = self.asof.isoformat()
+        for reading in content["signals"]:
+            since, known_at = reading["since"], reading["known_at"]
+            reading["since"] = None if since is None else since.isoformat()
+            reading["known_at"] = None if known_at is None else known_at.isoformat()
+        return content
+
+
+def network_status(panel: Panel) -> NetworkStatus:
+    """The status at the last decision of a panel.
+
+    Raises
+    ------
+    InsufficientHistoryError
+        The panel has no session.
+    UnknownFieldError
+        The panel lacks a field that a signal reads.
+    """
+    signals = tuple(readings(panel))
+    return NetworkStatus(panel.sessions[-1].date(), panel.simulated, signals, _next_retarget(panel))
+
+
+def _next_retarget(panel: Panel) -> RetargetReading | None:
+    """The latest forecast that is public; None where it is too old or there is none."""
+    signal = NextRetarget()
+    known = signal.forecasts(panel).until(panel.decisions[-1]).values.dropna()
+    if known.empty or panel.sessions[-1] - known.index[-1] > signal.max_age:
+        return None
+    latest = known.iloc[-1]
+    names = ("change", "band_low", "band_high", "fraction")
+    values = {name: float(latest[name]) for name in names}
+    return RetargetReading(height=next_retarget_height(panel), **values)
+
+
+def status_lines(status: NetworkStatus) -> list[str]:
+    """The status as lines of text."""
+    marked = "  SIMULATED, no evidence about any real network" if status.simulated else ""
+    lines = [f"Network as of the decision of {status.asof}{marked}", ""]
+    rows: list[tuple[str, ...]] = [_HEADINGS, *map(_row, status.signals)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [text.rjust(width) if column == 1 else text.ljust(width)
+                 for column, (text, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
+        lines.append("  ".join(cells).rstrip())
+    lines += ["", _retarget_line(status.next_retarget)]
+    return lines
+
+
+def _row(reading: Reading) -> tuple[str, ...]:
+    value = "-" if reading.value is None else _shown(reading.value, reading.unit)
+    unit = "" if reading.unit == "fraction" else reading.unit
+    since = "-" if reading.since is None else str(reading.since)
+    known_at = "-" if reading.known_at is None else f"{reading.known_at:%Y-%m-%d %H:%M}"
+    return reading.name, value, unit, reading.state, since, known_at, reading.threshold
+
+
+def _shown(value: float, unit: str) -> str:
+    return f"{value:+.1%}" if unit == "fraction" else f"{value:.4g}"
+
+
+def _retarget_line(retarget: RetargetReading | None) -> str:
+    if retarget is None:
+        return "Next retarget: no forecast, for want of recent days or of past epochs."
+    height = "" if retarget.height is None else f" at height {retarget.height:,}"
+    return (
+        f"Next retarget{height}: {retarget.change:+.1%}, with 90 % between {retarget.band_low:+.1%} "
+        f"and {retarget.band_high:+.1%}; {retarget.fraction:.0%} of the epoch is mined."
+    )

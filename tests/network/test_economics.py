@@ -59,21 +59,11 @@ FORMULAS: dict[str, tuple[Callable[..., object], dict[str, float]]] = {
     ),
 }
 ARGUMENTS = [(name, argument) for name, (_, given_) in FORMULAS.items() for argument in given_]
-MUST_BE_ABOVE_ZERO = {
-    ("hash_price", "difficulty"),
+DIVISORS = {"difficulty", "days", "efficiency", "overhead", "supply"}
+MUST_BE_ABOVE_ZERO = {pair for pair in ARGUMENTS if pair[1] in DIVISORS} | {
     ("realised_hash_price", "hash_rate"),
-    ("realised_hash_price", "days"),
-    ("unit_power_cost", "efficiency"),
-    ("unit_power_cost", "overhead"),
     ("mining_margin", "hash_price"),
-    ("breakeven_power_price", "efficiency"),
-    ("breakeven_power_price", "overhead"),
     ("breakeven_efficiency", "power_price"),
-    ("breakeven_efficiency", "overhead"),
-    ("block_rate", "difficulty"),
-    ("annual_inflation", "supply"),
-    ("attack_hour_cost", "efficiency"),
-    ("attack_hour_cost", "overhead"),
 }
 
 amounts = st.floats(min_value=1e-3, max_value=1e6)

@@ -257,6 +257,15 @@ def test_each_input_moves_the_value_of_hosting_over_mining_as_it_should(
     assert np.sign(gain.item()) == sign
 
 
+def test_a_mine_that_runs_nine_hours_in_ten_earns_and_pays_nine_tenths() -> None:
+    mining = replace(MINING, hash_price_drift=-0.1)
+    full, part = (
+        compare(TODAY, replace(mining, uptime=uptime), HOSTING)["mining"].item()
+        for uptime in (1.0, 0.9)
+    )
+    assert part == pytest.approx(0.9 * full, rel=1e-12)
+
+
 def history() -> Conditions:
     days = pd.date_range("2023-01-01", periods=6)
     return Conditions(

@@ -40,6 +40,7 @@ HOMES = {
     "numba": {"backtest/kernel.py"},
     "exchange_calendars": {"clock.py"},
     "jinja2": {"report/page.py"},
+    "matplotlib": {"report/picture.py"},
     "typer": {"cli/"},
     "pyarrow": {"data/tables.py", "record.py"},
     "sklearn": {"risk/"},
@@ -49,7 +50,7 @@ HOMES = {
 }
 
 LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "numba", "exchange_calendars", "sklearn",
-        "pyarrow")  # fmt: skip
+        "pyarrow", "matplotlib")  # fmt: skip
 
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "print", "breakpoint", "input"}

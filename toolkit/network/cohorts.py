@@ -29,6 +29,7 @@ BLOCKS_PER_DAY = 86_400.0 * (BLOCKS_PER_EPOCH - 1) / EPOCH_SECONDS
 
 _VINTAGE_DAYS = 182
 _TAIL = 3.5
+_BISECTIONS = 70
 
 
 @component
@@ -70,13 +71,13 @@ class Switching:
     patience_days
         For how many days in a row the hash price must have been there.
     daily_share
-        Share of the machines that should switch which does so each day (unverified); about ten days
-        on average.
+        Share of the machines that should switch which does so each day: a month on average, as
+        owners expect the difficulty to follow. In tenths of days the network would overshoot.
     """
 
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.07
     patience_days: Days = 7
-    daily_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    daily_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.03
 
 
 @component
@@ -258,12 +259,11 @@ class Equilibrium(NamedTuple):
     hash_price: float
 
 
-def share_on(table: pd.DataFrame, hash_price: float) -> Floats:
+def share_on(unit_cost: Floats, spread: Floats, hash_price: float) -> Floats:
     """Share of each cohort whose unit cost lies below a hash price, without hysteresis."""
     if hash_price <= 0.0:
-        return np.zeros(len(table))
-    distance = math.log(hash_price) - np.log(table["unit_cost"].to_numpy(dtype=float))
-    spread = table["spread"].to_numpy(dtype=float)
+        return np.zeros(len(unit_cost))
+    distance = math.log(hash_price) - np.log(unit_cost)
     inside = np.clip(distance / np.where(spread > 0.0, spread, 1.0) + 0.5, 0.0, 1.0)
     return np.asarray(np.where(spread > 0.0, inside, distance >= 0.0), dtype=float)
 
@@ -292,20 +292,21 @@ def equilibrium(fleet: Fleet, block_reward_usd: float) -> Equilibrium:
             f"block_reward_usd = {block_reward_usd}: no capacity is above water without a reward; "
             "expected a positive, finite number."
         )
-    table = fleet.table(0)
-    capacity = table["capacity"].to_numpy(dtype=float)
+    capacity = np.array([cohort.capacity for cohort in fleet.cohorts])
+    cost = np.array([cohort.unit_cost for cohort in fleet.cohorts])
+    spread = np.array([cohort.spread for cohort in fleet.cohorts])
     revenue = block_reward_usd * BLOCKS_PER_DAY / 1000.0
-    # At the low end some of the fleet runs whatever it costs, at the high end all of it does not.
-    low, high = math.log(revenue / capacity.sum()), math.log(table["unit_cost"].max()) + 10.0
-    high = max(low, high) + 1.0
-    for _ in range(200):
+    # Below the one end not even the whole fleet earns the reward, above the other one it must.
+    low = math.log(revenue / capacity.sum()) - 1.0
+    high = max(low, math.log(cost.max()) + spread.max()) + 2.0
+    for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        if capacity @ share_on(table, math.exp(middle)) * math.exp(middle) < revenue:
+        if capacity @ share_on(cost, spread, math.exp(middle)) * math.exp(middle) < revenue:
             low = middle
         else:
             high = middle
     # The upper end: where many machines have one cost, they run.
-    return Equilibrium(float(capacity @ share_on(table, math.exp(high))), math.exp(high))
+    return Equilibrium(float(capacity @ share_on(cost, spread, math.exp(high))), math.exp(high))
 
 
 def lognormal_fleet(

@@ -34,6 +34,7 @@ from toolkit.network.economics import SATOSHI_PER_BITCOIN, hash_price
 from toolkit.network.present_value import HostingTerms, MiningTerms
 
 if TYPE_CHECKING:
+    from toolkit.network.block_clock import Log
     from toolkit.network.fleet_kernel import Outcome, Rows, Rules
 
 PATHS = (
@@ -61,8 +62,10 @@ class FleetResult:
         UTC days.
     paths
         What came in, days x the names of `PATHS`.
-    retargets
-        As in `ChainResult`.
+    start
+        Height and difficulty as given.
+    rules, outcome, log, first_target
+        The kernel's settings and what it wrote.
     simulated
         Always true.
     """
@@ -73,8 +76,14 @@ class FleetResult:
     start: Start
     rules: Rules
     outcome: Outcome
-    retargets: pd.DataFrame
+    log: Log
+    first_target: float
     simulated: ClassVar[bool] = True
+
+    @cached_property
+    def retargets(self) -> pd.DataFrame:
+        """As in `chain.ChainResult`."""
+        return retarget_table(self.log, self.days[0], self.first_target)
 
     @property
     def installed(self) -> Floats:
@@ -108,9 +117,9 @@ class FleetResult:
         """
         mining = self.installed * self.cohorts["efficiency"].to_numpy()
         total = self.converted_megawatts + mining
-        share = np.full_like(total, np.nan)
-        np.divide(self.converted_megawatts, total, out=share, where=total > 0.0)
-        return share
+        return np.divide(  # type: ignore[no-any-return]
+            self.converted_megawatts, total, out=np.full_like(total, np.nan), where=total > 0.0
+        )
 
     @cached_property
     def margins(self) -> Floats:
@@ -221,7 +230,11 @@ class Prepared:
         self.rules = _rules(fleet)
 
     def run(
-        self, paths: Floats, days: pd.DatetimeIndex, start: Start, seed: int | None
+        self,
+        paths: Floats,
+        days: pd.DatetimeIndex,
+        start: Start,
+        seed: int | np.random.SeedSequence | None,
     ) -> FleetResult:
         """Run over paths that `check_paths` returned; see `simulate_fleet`."""
         from toolkit.network.fleet_kernel import Outcome, State, simulate
@@ -235,7 +248,7 @@ class Prepared:
         relief, memory = np.empty(len(paths) + 1), np.zeros(4)
         state = State(installed, on, zero, eligible, zero.copy(), clock, relief, memory)
         log = empty_log(len(paths))
-        first = clock[0]
+        first = float(clock[0])
         draws = np.random.default_rng(0 if seed is None else seed)
         done = simulate(paths, self.rows, self.rules, state, seed is not None, draws, log, outcome)
         if done < len(paths):
@@ -245,8 +258,7 @@ class Prepared:
                 f"are on site and the cheapest costs {self.rows.cost.min():.4g}. Without blocks "
                 "the difficulty never falls: check price, ban and exodus, or slow the switching."
             )
-        retargets = retarget_table(log, days[0], first)
-        return FleetResult(self.cohorts, days, paths, start, self.rules, outcome, retargets)
+        return FleetResult(self.cohorts, days, paths, start, self.rules, outcome, log, first)
 
     def _begin(self, paths: Floats, start: Start) -> tuple[Floats, Floats]:
         subsidy = block_subsidy(start.height) / SATOSHI_PER_BITCOIN
@@ -257,7 +269,7 @@ class Prepared:
         else:
             revenue = float(hash_price(start.difficulty, price, subsidy, fees))
             clock = begin_clock(start, 0.0)
-        on = share_on(self.cohorts, revenue)
+        on = share_on(self.rows.cost, self.rows.spread, revenue)
         if not (on * self.cohorts["capacity"].to_numpy()).sum() > 0.0:
             raise DataError(
                 "The cost curve has no capacity above water on the first day: the hash price is "

@@ -71,13 +71,14 @@ class Switching:
     patience_days
         For how many days in a row the hash price must have been there.
     daily_share
-        Share of the machines that should switch which does so each day: a month on average, as
-        owners expect the difficulty to follow. In tenths of days the network would overshoot.
+        Share of the machines that should switch which does so each day. With the patience, most
+        machines go off 7 to 20 days after their cost is no longer met; 7 to 14 days are reported.
+        The faster they are, the more the network overshoots, as difficulty follows later.
     """
 
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.07
     patience_days: Days = 7
-    daily_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.03
+    daily_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
 
 
 @component

@@ -228,7 +228,7 @@ def closing_price(
     memory[2] += (hash_rate - memory[2]) / rules.memory_days
     memory[3] = max(memory[3], memory[2])
     sold = max(memory[0] - memory[1], 0.0)
-    trust = float(memory[2] / memory[3]) ** rules.security
+    trust = math.pow(memory[2] / memory[3], rules.security)
     return price * math.exp(-rules.selling * sold) * trust
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from toolkit import cli
+from toolkit.network.scenarios import SCENARIO_NAMES
 
 FOLDER = os.environ.get("HASHPIVOT_DATA")
 real = pytest.mark.skipif(FOLDER is None, reason="HASHPIVOT_DATA names no folder of real data")
@@ -102,3 +103,94 @@ def test_status_shows_the_stress_of_july_2021(call):
     _, out, _ = call("status", "--data", str(FOLDER), "--end", "2021-07-06", "--json")
     states = {reading["name"]: reading["state"] for reading in json.loads(out)["signals"]}
     assert (states["epoch_change"], states["hash_ribbons"]) == ("stress", "stress")
+
+
+# simulate
+
+
+@pytest.mark.parametrize("name", SCENARIO_NAMES)
+def test_every_ready_scenario_answers_with_days_and_a_verdict(call, name):
+    code, out, err = call("simulate", name, "--json")
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    answer = json.loads(out)
+    assert (answer["scenario"], answer["simulated"]) == (name, True)
+    lengths = {column: len(values) for column, values in answer["daily"].items()}
+    assert len(set(lengths.values())) == 1
+    assert {"date", "hash_rate", "difficulty", "issuance", "hash_price"} <= set(lengths)
+    summary = answer["summary"]
+    lowest = min(answer["daily"]["blocks_per_day"])
+    assert summary["min_blocks_per_day"] == pytest.approx(lowest, rel=1e-12)
+    assert summary["days_to_equilibrium"] is None or summary["days_to_equilibrium"] >= 0
+    assert summary["verdict"].split()[-1] in ("equilibrium", "decline")
+
+
+def test_a_scenario_for_readers_says_that_it_is_simulated_and_draws_on_demand(call, tmp_path):
+    code, out, err = call("simulate", "ban", "--plot", "ban.svg")
+    assert (code, err) == (0, "")
+    assert out.startswith("SIMULATED: ")
+    assert "verdict" in out
+    assert "SIMULATED" in (tmp_path / "ban.svg").read_text()
+
+
+def test_a_seed_makes_blocks_arrive_at_random_the_same_way_each_time(call):
+    by_seed = [
+        json.loads(call("simulate", "heat-curtailment", "--json", *seed)[1])["daily"]["blocks"]
+        for seed in ((), ("--seed", "1"), ("--seed", "1"), ("--seed", "2"))
+    ]
+    assert by_seed[1] == by_seed[2]
+    assert by_seed[0] != by_seed[1] != by_seed[3]
+
+
+def test_a_scenario_of_ones_own_changes_a_ready_one(call, tmp_path):
+    (tmp_path / "third.toml").write_text(
+        'base = "ai-exodus"\ndays = 500\npaths.exodus = [[30, 0.0], [395, 0.33]]\n'
+    )
+    code, out, _ = call("simulate", "third.toml", "--json")
+    answer = json.loads(out)
+    assert (code, answer["scenario"], len(answer["daily"]["date"])) == (0, "third.toml", 500)
+    ready = json.loads(call("simulate", "ai-exodus", "--json")[1])
+    assert answer["summary"]["installed_change"] != ready["summary"]["installed_change"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('base = "ai-exodu"', "Did you mean 'ai-exodus'"),
+        ('base = "ban"\npathes = 1', "'pathes'"),
+        ('base = "ban"\npaths = 1', "paths is 1"),
+        ('base = "ban"\npaths.rice = [[0, 1.0]]', "'rice'"),
+        ('base = "ban"\npaths.price = [[30, 1.0], [0, 1.0]]', "rising order"),
+        ('base = "ban"\npaths.price = [[0, -1.0]]', "price"),
+        ('base = "ban"\nstart.heigth = 1', "heigth"),
+        ('base = "ban"\ndays = 1', "days"),
+        ("days = 100", "base is missing"),
+        ("base = ", "third.toml"),
+    ],
+)
+def test_a_wrong_scenario_file_is_refused(call, tmp_path, text, said):
+    (tmp_path / "third.toml").write_text(text)
+    code, out, err = call("simulate", "third.toml")
+    assert (code in (2, 3), out) == (True, "")
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("exodus",), "ai-exodus"),
+        (("missing.toml",), "missing.toml"),
+        (("ban", "--plot", "ban.png"), ".svg"),
+        (("ban", "--plot", "nowhere/ban.svg"), "nowhere"),
+        (("ban", "--seed", "-1"), "--seed"),
+    ],
+)
+def test_a_wrong_call_of_simulate_is_refused(call, arguments, said):
+    code, out, err = call("simulate", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_scenarios_lists_each_with_its_title(call):
+    code, out, _ = call("scenarios", "--json")
+    assert code == 0
+    assert tuple(sorted(json.loads(out))) == SCENARIO_NAMES

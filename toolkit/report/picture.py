@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _INK, _FAINT = "#222222", "#8a8a8a"
 _WIDTH_INCHES, _PANE_INCHES = 9.0, 1.9
+_TITLE_LETTERS = 110
 _STYLE: Any = {
     "axes.edgecolor": _FAINT,
     "font.family": "sans-serif",
@@ -90,8 +92,8 @@ def picture(title: str, panes: Sequence[Pane], *, simulated: bool) -> Picture:
     with matplotlib.rc_context(_STYLE):
         height = _PANE_INCHES * len(panes) + 0.6
         figure = Figure(figsize=(_WIDTH_INCHES, height), layout="constrained")
-        marked = f"{title}  \N{EM DASH}  SIMULATED" if simulated else title
-        figure.suptitle(marked, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        marked = f"SIMULATED. {title}" if simulated else title
+        figure.suptitle(fill(marked, _TITLE_LETTERS), x=0.01, ha="left", fontsize=11)
         axes = figure.subplots(len(panes), 1, sharex=True, squeeze=False)[:, 0]
         for pane, place in zip(panes, axes, strict=True):
             _draw(place, pane)

@@ -27,7 +27,7 @@ def test_a_public_name_is_what_its_home_defines(name):
     assert inspect.getdoc(found)
 
 
-def test_the_names_of_the_issue_are_public():
+def test_the_names_that_scripts_rely_on_are_public():
     wanted = {
         "Asset", "Audit", "BacktestResult", "Backtester", "DataSource", "Experiment", "Field",
         "Panel", "SampleMarket", "Schedule", "Signal", "Sleeve", "Strategy", "ToolkitError",

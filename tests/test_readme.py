@@ -53,7 +53,7 @@ def ideas(tmp_path_factory) -> Path:
             path.parent.mkdir(exist_ok=True)
             path.write_text(code)
             written.append(name[1])
-    assert written == ["ideas/calm_coins.py", "ideas/calm_coins.toml"]
+    assert written == ["ideas/calm_coins.py", "ideas/calm_coins.toml", "a_third_leaves.toml"]
     return folder
 
 
@@ -98,6 +98,15 @@ def test_the_user_s_own_strategy_is_the_user_s_own(ideas):
     assert (ideas / "ideas") == Path(sys.modules[type(strategy).__module__].__file__).parent
 
 
+def test_the_scenarios_work_as_typed(ideas):
+    for command in commands():
+        if command.startswith("hashpivot network simulate"):
+            done = typed(command, ideas)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.startswith("SIMULATED: ")
+    assert "SIMULATED" in (ideas / "exodus.svg").read_text()
+
+
 def test_every_command_shown_is_tested_here_or_needs_a_machine_or_a_folder_of_its_own():
     assert set(commands()) == {
         "make demo",
@@ -105,6 +114,9 @@ def test_every_command_shown_is_tested_here_or_needs_a_machine_or_a_folder_of_it
         ".venv/bin/hashpivot run difficulty_rotation --data path/to/data",
         "hashpivot run ideas/calm_coins.toml",
         "hashpivot audit ideas/calm_coins.toml",
+        "hashpivot network status --data path/to/data",
+        "hashpivot network simulate ai-exodus --plot exodus.svg",
+        "hashpivot network simulate a_third_leaves.toml",
     }
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {"demo", "test"} <= set(targets)
@@ -113,15 +125,17 @@ def test_every_command_shown_is_tested_here_or_needs_a_machine_or_a_folder_of_it
 def test_every_command_and_option_it_names_is_there():
     named = set(re.findall(r"--[a-z][a-z-]+", TEXT))
     helps = "".join(
-        typed(f"hashpivot {command} --help", ROOT).stdout for command in ("run", "audit")
+        typed(f"hashpivot {command} --help", ROOT).stdout
+        for command in ("run", "audit", "network simulate")
     )
     assert named
     assert {name for name in named if name not in helps} == set()
 
 
 def test_its_table_names_every_command(capsys):
-    table = set(re.findall(r"^\| `hashpivot (\w+)", TEXT, re.MULTILINE))
-    assert table == {"run", "audit", "report", "strategies", "doctor"}
+    table = set(re.findall(r"^\| `hashpivot ([a-z ]*[a-z])", TEXT, re.MULTILINE))
+    network = {"network status", "network simulate", "network scenarios"}
+    assert table == {"run", "audit", "report", "strategies", "doctor"} | network
 
 
 def test_its_exit_codes_are_those_of_the_errors():

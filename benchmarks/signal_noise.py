@@ -46,7 +46,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "signals.md"
 BEGIN, END = "<!-- measured by benchmarks/signal_noise.py -->", "<!-- end of what is measured -->"
 
 GROWTHS = (0.0, 0.25, 0.50)
-YEARS, SEED, YEARS_A_CHAIN = 500, 1, 20
+YEARS, SEED, YEARS_A_CHAIN = 1_000, 1, 20
 START, VOLATILITY = 1e12, 0.6
 FIRST = date(2010, 1, 1)
 DAY_SECONDS = 86_400.0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from toolkit.errors import ConfigError, DataError
-from toolkit.panel import Panel
+from toolkit.panel import Field, Panel
 from toolkit.signals.exits import NonPriceExit
 
 EPOCHS = 130
@@ -127,10 +129,6 @@ def test_a_price_that_never_moves_is_fitted_by_two_regressors(make_panel):
 
 
 def test_an_absent_epoch_is_refused(panel):
-    from dataclasses import replace
-
-    from toolkit.panel import Field
-
     field = panel.fields["difficulty"]
     kept = np.arange(len(field.values)) != 50
     holed = Field(field.values[kept], field.available_at[kept], field.unit, field.source)

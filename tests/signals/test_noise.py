@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -41,8 +42,6 @@ def benchmark() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Its dataclasses look their module up while they are made.
     with pytest.MonkeyPatch.context() as patch:
-        import sys
-
         patch.setitem(sys.modules, "signal_noise", module)
         spec.loader.exec_module(module)
         yield module

@@ -108,12 +108,39 @@ def test_readings_are_what_the_signals_decide_with(sample_panel, day):
         else:
             assert reading.value == decided
             assert reading.state == gauge.state(decided)
-            assert reading.since <= panel.sessions[-1].date()
+            judged = gauge.low is not None or gauge.high is not None
+            assert (reading.since is not None) == judged
+            assert not judged or reading.since <= panel.sessions[-1].date()
             assert reading.known_at <= panel.decisions[-1]
 
 
 def test_every_signal_has_a_reading_on_the_sample_by_its_end(sample_panel):
     assert {r.name for r in readings(sample_panel) if r.value is None} <= {"epoch_reversal"}
+
+
+@pytest.mark.parametrize("place", [0, 1, 30, 120])
+def test_a_panel_that_has_just_begun_is_read_as_far_as_it_goes(sample_panel, place):
+    found = readings(sample_panel.until(sample_panel.sessions[place]))
+    told = {reading.name for reading in found if reading.value is not None}
+    assert not told & {"non_price_exit", "puell_multiple", "difficulty_regression"}
+    assert ("epoch_change" in told) == (place >= 30)
+
+
+@pytest.mark.parametrize("name", ["difficulty", "hash_rate", "blocks", "hash_price", "close"])
+def test_a_field_without_rows_is_no_reading_of_what_needs_it(sample_panel, name):
+    field = sample_panel.fields[name]
+    none = Field(field.values.iloc[:0], field.available_at[:0], field.unit, field.source)
+    found = readings(replace(sample_panel, fields={**sample_panel.fields, name: none}))
+    silent = {reading.name for reading in found if reading.value is None}
+    needs = {
+        "difficulty": "miner_margin",
+        "hash_rate": "hash_ribbons",
+        "blocks": "next_retarget",
+        "hash_price": "hash_price_percentile",
+        "close": "puell_multiple",
+    }
+    assert needs[name] in silent
+    assert len(silent) < len(GAUGES)
 
 
 def test_readings_of_a_part_are_asked_for_by_gauges(sample_panel):

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from toolkit.data.assemble import assemble
+from toolkit.data.sample import SampleMarket
 from toolkit.errors import ConfigError
 from toolkit.network.forecast import fit_prior, forecast_retarget
 from toolkit.panel import Field, Panel
-from toolkit.signals.retarget import NextRetarget, next_retarget_height
+from toolkit.signals.retarget import NextRetarget, next_retarget
 
 DAYS = 480
 
@@ -20,7 +22,8 @@ DAYS = 480
 def panel(make_panel) -> Panel:
     random = np.random.default_rng(12)
     levels = 1e13 * np.exp(np.cumsum(0.05 * random.standard_normal(36)))
-    return make_panel({"blocks": random.poisson(144, DAYS).astype(float)}, levels, days=DAYS)
+    blocks = random.poisson(144, DAYS).astype(float)
+    return make_panel({"blocks": blocks, "issuance": 12.5 * blocks}, levels, days=DAYS)
 
 
 def start_of(panel: Panel, row: int) -> pd.Timestamp:
@@ -98,34 +101,76 @@ def test_an_unknown_statistic_is_refused():
         NextRetarget("median")
 
 
+# Outlook
+
+
+def test_the_outlook_is_the_last_forecast_that_was_public(panel):
+    forecasts = NextRetarget().forecasts(panel)
+    seen = 0
+    for session in panel.sessions[400::5]:
+        part = panel.until(session)
+        found = next_retarget(part)
+        public = forecasts.until(part.decisions[-1])
+        values = public.values.dropna()
+        retarget = panel.fields["difficulty"].until(part.decisions[-1]).available_at[-1]
+        if retarget > public.available_at[-1]:
+            assert (found.fraction, found.known_at) == (0.0, retarget)
+        elif values.index[-1] == public.values.index[-1]:
+            assert found.change == values["change"].iloc[-1]
+            assert found.band_low < found.change < found.band_high
+            assert found.fraction == values["fraction"].iloc[-1]
+            assert found.known_at == public.available_at[-1]
+            seen += 1
+    assert seen > 10
+
+
+def test_after_a_retarget_the_past_alone_speaks_until_a_day_is_known(panel):
+    field = panel.fields["difficulty"]
+    session = panel.sessions[panel.decisions.searchsorted(field.available_at[30])]
+    found = next_retarget(panel.until(session))
+    prior = fit_prior(field.values["difficulty"].to_numpy()[:31])
+    assert found.fraction == 0.0
+    # Growth is what the prior expects; 2,015 intervals are paid as 2,016.
+    assert np.log1p(found.change) == pytest.approx(prior.growth + np.log(2016 / 2015), abs=1e-3)
+    assert found.known_at == field.available_at[30]
+
+
+def test_there_is_no_outlook_without_a_recent_forecast(panel, make_panel):
+    assert next_retarget(panel.until(panel.sessions[100])) is None
+    blocks = panel.fields["blocks"]
+    short = Field(blocks.values[:420], blocks.available_at[:420], blocks.unit, blocks.source)
+    difficulty = panel.fields["difficulty"].until(blocks.available_at[419])
+    stopped = replace(panel, fields={"blocks": short, "issuance": short, "difficulty": difficulty})
+    assert next_retarget(stopped) is None
+
+
 # Height
 
 
-def test_a_chain_that_begins_with_the_panel_is_counted(real_panel):
-    assert next_retarget_height(real_panel) == 905_184
-    assert next_retarget_height(real_panel.until(pd.Timestamp("2021-07-02"))) == 689_472
-    assert next_retarget_height(real_panel.until(pd.Timestamp("2021-07-06"))) == 691_488
+@pytest.mark.parametrize(
+    ("day", "height"), [("2025-06-30", 905_184), ("2021-07-02", 689_472), ("2021-07-06", 691_488)]
+)
+def test_a_chain_that_begins_with_the_panel_is_counted(real_panel, day, height):
+    assert next_retarget(real_panel.until(pd.Timestamp(day))).height == height
 
 
 @pytest.mark.parametrize("years", [9.0, 2.0])
 def test_the_height_of_the_sample_follows_from_its_last_halving(years):
-    from toolkit.data.assemble import assemble
-    from toolkit.data.sample import SampleMarket
-
     market = SampleMarket(seed=2, years=years)
     panel = assemble([market], market.universe())
     # It begins at the multiple of 2,016 nearest to 144 blocks a day since 2009-01-03.
-    first = 2016 * round(
-        (pd.Timestamp("2016-01-04") - pd.Timestamp("2009-01-03")).days * 144 / 2016
-    )
-    assert next_retarget_height(panel) == first + 2016 * len(panel.field("difficulty").values)
+    age = (pd.Timestamp("2016-01-04") - pd.Timestamp("2009-01-03")).days
+    first = 2016 * round(age * 144 / 2016)
+    expected = first + 2016 * len(panel.field("difficulty").values)
+    assert next_retarget(panel).height == expected
 
 
-def test_without_genesis_or_halving_the_height_is_not_known(make_panel):
-    blocks = np.full(100, 144.0)
-    levels = np.full(7, 1e12)
-    panel = make_panel({"blocks": blocks, "issuance": 12.5 * blocks}, levels, days=100)
-    assert next_retarget_height(panel) is None
+def test_without_genesis_or_halving_the_height_is_not_known(panel):
+    blocks = panel.fields["blocks"]
+    coins = replace(blocks, values=12.5 * blocks.values.set_axis(["issuance"], axis=1))
+    found = next_retarget(replace(panel, fields={**panel.fields, "issuance": coins}))
+    assert found.height is None
+    assert found.change == pytest.approx(0.0, abs=0.3)
 
 
 # The real folder

@@ -52,7 +52,7 @@ class NonPriceExit(PublishedSignal):
     residuals since 2016 are -3 % on average. The half-life of a year was chosen for being one.
 
     In use: below -0.04 over 3 epochs an exit that has no price behind it (a ban, AI, weather:
-    `EpochReversal` tells weather). Read it with its standard error, some 5 % an epoch in the past;
+    `EpochReversal` tells weather). Read it with its standard error, 2 to 6 % an epoch since 2015;
     an exodus of 20 % over half a year is 1.7 % an epoch and cannot be seen over three. Block luck
     alone leaves sqrt(2) 2.23 % / 3 = 1.05 %, since it telescopes.
 

@@ -19,7 +19,7 @@ TOOLKIT, STRATEGIES = ROOT / "toolkit", ROOT / "strategies"
 LAYERS = (
     ("errors",),
     ("units",),
-    ("clock", "metrics", "record", "settings"),
+    ("clock", "evidence", "metrics", "record", "settings"),
     ("universe", "report"),
     ("panel",),
     ("network",),

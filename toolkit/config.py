@@ -192,6 +192,7 @@ class Experiment:
             source="embedded simulated market" if folder is None else f"folder {Path(folder).name}",
             strategy=self.name,
             identity=tomli_w.dumps({**resolved, "data": place_free}),
+            variants_tried=self.settings.get("variants_tried"),
         )
 
     def resolved(self) -> dict[str, Any]:
@@ -213,8 +214,10 @@ class Experiment:
             if risk_model is None
             else {"kind": type(risk_model).__name__, **settings_of(risk_model)},
         }
+        tried = self.settings.get("variants_tried")
         return {
             "title": str(self.settings.get("title", self.name)),
+            **({} if tried is None else {"variants_tried": tried}),
             "strategy": section,
             "data": data,
             "schedule": settings_of(backtester.schedule),

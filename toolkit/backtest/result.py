@@ -27,6 +27,7 @@ from toolkit.backtest.describe import (
 from toolkit.backtest.engine import Account, TimeLoop
 from toolkit.backtest.limits_log import limits_log
 from toolkit.backtest.replay import TOLERANCE, Reconciliation, Replay
+from toolkit.evidence import PowerCard, independent_bets, smallest_information_ratio
 from toolkit.panel import Panel
 from toolkit.record import RunRecord
 from toolkit.universe import Sleeve
@@ -52,6 +53,8 @@ class Origin:
         Short name of the strategy.
     identity
         What of the configuration can change a number, where that is not all of it.
+    variants_tried
+        Variants of the strategy that were evaluated, this one included; None: not stated.
     """
 
     title: str
@@ -61,6 +64,7 @@ class Origin:
     source: str = ""
     strategy: str = ""
     identity: str = ""
+    variants_tried: int | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,21 @@ class BacktestResult:
             )
         )
         return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @cached_property
+    def power(self) -> PowerCard:
+        """What the record rests on, and the smallest edge it could have shown."""
+        allocated = self.targets.pivot(index="session", columns="asset", values="allocated")
+        sessions = len(self.returns)
+        return PowerCard(
+            sessions=sessions,
+            decisions=len(allocated),
+            independent_bets=independent_bets(allocated),
+            smallest_information_ratio=smallest_information_ratio(
+                sessions, self.panel.periods_per_year
+            ),
+            variants_tried=self.origin.variants_tried,
+        )
 
     def metrics(self) -> dict[str, Any]:
         """Basis, and headline numbers net, gross, of the benchmark and of cash."""
@@ -305,6 +324,7 @@ class BacktestResult:
             "command": self.origin.command,
             "data": data_entry(panel, self.origin.source),
             "sleeves": sleeves_entry(panel),
+            "power": asdict(self.power),
             "audit": None if self.audit is None else audit_entry(self.audit),
             "reconciliation": None
             if self.reconciliation is None

@@ -14,6 +14,7 @@ import pandas as pd
 
 from toolkit import metrics
 from toolkit.backtest.audit import Audit
+from toolkit.backtest.beta_matched import BetaMatched, beta_matched, first_priced
 from toolkit.backtest.describe import (
     account_notices,
     actions_entry,
@@ -74,7 +75,8 @@ class BacktestResult:
     Attributes
     ----------
     returns
-        By session after the first: net, gross, cash, benchmark; equity, fees, slippage in USD.
+        By session after the first: net, gross, cash, benchmark; equity, fees, slippage in USD; and
+        beta_matched where there is such a benchmark.
     weights, targets, orders, limits
         As in `RunRecord`.
     audit, reconciliation
@@ -130,16 +132,19 @@ class BacktestResult:
                 "slippage": simulation.slippage,
             }
         )
+        if self.beta_matched is not None:
+            frame["beta_matched"] = self.beta_matched.simulation.returns
         return frame.iloc[1:]
 
     @property
     def _benchmark(self) -> str | None:
         """First bitcoin asset of the universe with a price throughout, held without costs."""
-        prices = self.panel.prices().iloc[self.account.first :].notna().all()
-        for asset in self.panel.universe:
-            if asset.memberships[0].sleeve is Sleeve.BITCOIN and prices[asset.id]:
-                return asset.id
-        return None
+        return first_priced(self.panel, self.account.first, Sleeve.BITCOIN)
+
+    @cached_property
+    def beta_matched(self) -> BetaMatched | None:
+        """Bitcoin, an AI fund and cash at the run's own betas, net of costs; None without them."""
+        return beta_matched(self.account, self.panel, self.loop)
 
     @cached_property
     def weights(self) -> pd.DataFrame:
@@ -231,6 +236,13 @@ class BacktestResult:
                 if self._benchmark
                 else "no bitcoin with a price throughout",
                 **described("benchmark"),
+            },
+            "beta_matched": None
+            if self.beta_matched is None
+            else {
+                "name": f"{self.beta_matched.bitcoin}, {self.beta_matched.fund} and cash at the "
+                "strategy's betas, net",
+                **described("beta_matched"),
             },
             "cash": described("cash"),
         }

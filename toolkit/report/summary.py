@@ -9,7 +9,7 @@ from toolkit.record import RunRecord
 
 
 def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str]:
-    """Headline of a run in nine lines: what, evidence, basis, numbers, checks, where."""
+    """Headline of a run in ten lines: what, evidence, basis, numbers, benchmarks, checks, where."""
     manifest, net, basis = record.manifest, record.metrics["net"], record.metrics["basis"]
     benchmark = record.metrics["benchmark"]
     reconciliation, audit = manifest["reconciliation"], manifest["audit"]
@@ -32,6 +32,7 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
         else f"  {benchmark['name']}: CAGR {_percent(benchmark['cagr'])}   "
         f"Sharpe {_number(benchmark['sharpe'])}   "
         f"max drawdown {_percent(benchmark['max_drawdown'])}",
+        *_beta_matched(record.metrics.get("beta_matched")),
         "  two accounts: "
         + (
             "NOT CHECKED"
@@ -46,6 +47,16 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
         )
         + f"   decisions with relaxed limits: {relaxed}   data notices: {notices}",
         f"  {page if page is not None else folder}",
+    ]
+
+
+def _beta_matched(figures: dict[str, Any] | None) -> list[str]:
+    if figures is None:
+        return []
+    return [
+        f"  {figures['name']}: CAGR {_percent(figures['cagr'])}   "
+        f"Sharpe {_number(figures['sharpe'])}   "
+        f"max drawdown {_percent(figures['max_drawdown'])}"
     ]
 
 

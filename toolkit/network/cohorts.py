@@ -374,7 +374,7 @@ def _with_destinations(table: pd.DataFrame, relocation: Relocation) -> pd.DataFr
     table.loc[vintage, "destination"] = np.flatnonzero(vintage)
     # By the installed ones alone: what happens first must not depend on how long the run is.
     order = table.index[~vintage][np.argsort(table["efficiency"].to_numpy()[~vintage])]
-    rows = []
+    rows: list[dict[str, object]] = []
     for members in np.array_split(order, min(relocation.classes, len(order))):
         group = table.loc[members]
         weights = group["capacity"] if group["capacity"].sum() > 0.0 else None

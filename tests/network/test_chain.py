@@ -37,7 +37,7 @@ def monthly(result: ChainResult) -> np.ndarray:
 # --- the rule ---------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=2000)
+@settings(deadline=None, max_examples=500)
 @given(
     mantissa=st.integers(min_value=0x008000, max_value=0x7FFFFF),
     size=st.integers(min_value=4, max_value=0x1C),
@@ -64,7 +64,7 @@ def test_published_retargets(bits: int, first: int, last: int, expected: int) ->
 def test_every_difficulty_of_a_year_is_one_that_the_compact_form_can_hold() -> None:
     shares = np.exp(0.02 * np.sin(np.arange(365.0) / 20.0) + 0.001 * np.arange(365.0))
     table = follow(shares).retargets
-    assert len(table) > 26
+    assert len(table) >= 26
     for value in table["difficulty"]:
         # A quotient of two floats may lie below the whole target by its last bit.
         target = int(protocol.LARGEST_TARGET / value * (1.0 + 1e-12))
@@ -234,7 +234,7 @@ def test_days_must_be_days() -> None:
     hours = pd.date_range("2026-07-01 06:00", periods=3, freq="D")
     with pytest.raises(DataError, match="not consecutive"):
         follow_hash_rate(pd.Series(1.0, index=hours))
-    with pytest.raises(DataError, match="hash_rates is 0.0"):
+    with pytest.raises(DataError, match=r"hash_rates is 0\.0"):
         follow_epochs([1e18, 0.0])
 
 

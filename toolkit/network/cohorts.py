@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from toolkit.errors import ConfigError, DataError
 from toolkit.network.difficulty import BLOCKS_PER_EPOCH, EPOCH_SECONDS
@@ -22,7 +22,15 @@ from toolkit.network.present_value import HostingTerms, MiningTerms
 from toolkit.units import Days, Fraction, NonNegative, Positive, component
 
 Floats = NDArray[np.float64]
-DayRange = tuple[Days, Days]
+
+
+def _rising(days: tuple[int, int]) -> tuple[int, int]:
+    if days[0] > days[1]:
+        raise ValueError("the shortest delay must not be longer than the longest")
+    return days
+
+
+DayRange = Annotated[tuple[Days, Days], AfterValidator(_rising)]
 
 BLOCKS_PER_DAY = 86_400.0 * (BLOCKS_PER_EPOCH - 1) / EPOCH_SECONDS
 """Blocks a day in equilibrium, 143.93: the retarget times 2,015 of the 2,016 intervals."""

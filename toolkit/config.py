@@ -53,6 +53,8 @@ class DataSettings:
         First and last session of the run; without `end`, the last session of the prices.
     seed
         Of the simulated market.
+    without
+        Assets of the universe that are left out, to see how much rests on them.
     """
 
     folder: str | None = None
@@ -60,6 +62,7 @@ class DataSettings:
     start: date | None = None
     end: date | None = None
     seed: int = 7
+    without: tuple[str, ...] = ()
 
 
 @component
@@ -87,6 +90,7 @@ def panel_of(settings: DataSettings, beside: Path = Path()) -> Panel:
         from toolkit.data.files import open_folder
 
         source, universe = open_folder(beside / settings.folder, shipped_folder())
+    universe = universe.leave_out(settings.without)
     return assemble([source], universe, settings.clock, settings.start, settings.end)
 
 

@@ -26,6 +26,7 @@ LAYERS = (
     ("data", "signals", "risk"),
     ("strategy", "optimize"),
     ("backtest",),
+    ("research",),
     ("config",),
     ("doctor",),
     ("cli",),

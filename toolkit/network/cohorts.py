@@ -73,12 +73,16 @@ class Switching:
     daily_share
         Share of the machines that should switch which does so each day. With the patience, most
         machines go off 7 to 20 days after their cost is no longer met; 7 to 14 days are reported.
-        The faster they are, the more the network overshoots, as difficulty follows later.
+    foresight
+        Weight that owners give to the hash price as it will be once the difficulty has followed
+        the hash rate, against today's, in logs (unverified). With 0 the network overshoots after a
+        large fall in price, and can even stand still.
     """
 
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.07
     patience_days: Days = 7
     daily_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    foresight: Fraction = 0.5
 
 
 @component
@@ -124,12 +128,13 @@ class Relocation:
     share
         Share that is put up again elsewhere (unverified); the rest is lost, or idle after a ban.
     power_discount
-        How much cheaper power is there than where the machines were.
+        How much cheaper power is there than where the machines were. Machines delivered during the
+        run stand at good sites already: they come back at their own cost.
     lag_days
         Shortest and longest delay, evenly spread; after the ban of 2021 it took three to nine
         months.
     classes
-        Number of cohorts, by efficiency, in which displaced machines are pooled.
+        Number of cohorts, by efficiency, in which the first day's machines are pooled.
     """
 
     share: Fraction = 0.5
@@ -365,27 +370,28 @@ def lognormal_fleet(
 
 
 def _with_destinations(table: pd.DataFrame, relocation: Relocation) -> pd.DataFrame:
-    order = np.argsort(table["efficiency"].to_numpy(), kind="stable")
-    rows = []
-    for number, members in enumerate(np.array_split(order, min(relocation.classes, len(order)))):
-        group = table.iloc[members]
-        # A class without machines yet counts each of its cohorts alike.
-        weights = group["capacity"].to_numpy() if group["capacity"].sum() > 0.0 else None
-        cheaper = 1.0 - relocation.power_discount
-        row = len(table) + number
+    vintage = table["kind"] == "vintage"
+    table.loc[vintage, "destination"] = np.flatnonzero(vintage)
+    # By the installed ones alone: what happens first must not depend on how long the run is.
+    order = table.index[~vintage][np.argsort(table["efficiency"].to_numpy()[~vintage])]
+    rows: list[dict[str, object]] = []
+    for members in np.array_split(order, min(relocation.classes, len(order))):
+        group = table.loc[members]
+        weights = group["capacity"] if group["capacity"].sum() > 0.0 else None
+        power = np.average(group["power_price"], weights=weights)
         rows.append(
             {
                 "kind": "relocated",
                 "capacity": 0.0,
                 "efficiency": np.average(group["efficiency"], weights=weights),
-                "power_price": cheaper * np.average(group["power_price"], weights=weights),
+                "power_price": (1.0 - relocation.power_discount) * power,
                 "spread": np.log(group["unit_cost"].max() / group["unit_cost"].min()),
                 "opens": 0,
                 "closes": 0,
-                "destination": row,
+                "destination": len(table) + len(rows),
             }
         )
-        table.loc[members, "destination"] = row
+        table.loc[members, "destination"] = rows[-1]["destination"]
     added = pd.DataFrame(rows)
     added["unit_cost"] = unit_power_cost(added["efficiency"], added["power_price"])
     return pd.concat([table, added], ignore_index=True)

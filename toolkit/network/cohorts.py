@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from toolkit.errors import ConfigError, DataError
 from toolkit.network.difficulty import BLOCKS_PER_EPOCH, EPOCH_SECONDS
@@ -22,7 +22,15 @@ from toolkit.network.present_value import HostingTerms, MiningTerms
 from toolkit.units import Days, Fraction, NonNegative, Positive, component
 
 Floats = NDArray[np.float64]
-DayRange = tuple[Days, Days]
+
+
+def _rising(days: tuple[int, int]) -> tuple[int, int]:
+    if days[0] > days[1]:
+        raise ValueError("the shortest delay must not be longer than the longest")
+    return days
+
+
+DayRange = Annotated[tuple[Days, Days], AfterValidator(_rising)]
 
 BLOCKS_PER_DAY = 86_400.0 * (BLOCKS_PER_EPOCH - 1) / EPOCH_SECONDS
 """Blocks a day in equilibrium, 143.93: the retarget times 2,015 of the 2,016 intervals."""
@@ -374,24 +382,17 @@ def _with_destinations(table: pd.DataFrame, relocation: Relocation) -> pd.DataFr
     table.loc[vintage, "destination"] = np.flatnonzero(vintage)
     # By the installed ones alone: what happens first must not depend on how long the run is.
     order = table.index[~vintage][np.argsort(table["efficiency"].to_numpy()[~vintage])]
-    rows: list[dict[str, object]] = []
+    rows: list[tuple[object, ...]] = []
     for members in np.array_split(order, min(relocation.classes, len(order))):
         group = table.loc[members]
         weights = group["capacity"] if group["capacity"].sum() > 0.0 else None
         power = np.average(group["power_price"], weights=weights)
-        rows.append(
-            {
-                "kind": "relocated",
-                "capacity": 0.0,
-                "efficiency": np.average(group["efficiency"], weights=weights),
-                "power_price": (1.0 - relocation.power_discount) * power,
-                "spread": np.log(group["unit_cost"].max() / group["unit_cost"].min()),
-                "opens": 0,
-                "closes": 0,
-                "destination": len(table) + len(rows),
-            }
-        )
-        table.loc[members, "destination"] = rows[-1]["destination"]
-    added = pd.DataFrame(rows)
+        width = np.log(group["unit_cost"].max() / group["unit_cost"].min()) + group["spread"].mean()
+        efficiency = np.average(group["efficiency"], weights=weights)
+        destination = len(table) + len(rows)
+        cheaper = (1.0 - relocation.power_discount) * power
+        rows.append(("relocated", 0.0, efficiency, cheaper, width, 0, 0, destination))
+        table.loc[members, "destination"] = destination
+    added = pd.DataFrame(rows, columns=list(table.columns[:8]))
     added["unit_cost"] = unit_power_cost(added["efficiency"], added["power_price"])
     return pd.concat([table, added], ignore_index=True)

@@ -316,7 +316,8 @@ def simulate(
             out.installed[t, j] = state.installed[j]
             out.hashing[t, j] = state.installed[j] * state.on[j]
             bill += out.hashing[t, j] * rows.cost[j]
-        cost_share = bill * power / running / revenue
+        # Miners cannot sell more than they are paid.
+        cost_share = min(bill * power / running / revenue, 1.0)
         price = closing_price(paths[t, PRICE], hash_rate, cost_share, rules, state)
         revenue = hash_price(price, paths[t, FEES], clock)
         # Once the difficulty has followed the hash rate, the hash price will have risen by that.

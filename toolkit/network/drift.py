@@ -107,9 +107,12 @@ def trends_by_start(values: pd.Series, least_years: float = 3.0) -> pd.Series:
 
 
 def _weekly_logs(values: pd.Series) -> Floats:
-    weeks = np.log(positive("values", values)).resample("W").mean()
-    if len(weeks) < 2 * _YEAR_WEEKS:
+    """Means over whole weeks up to the last day; a week in part would count as much as a whole."""
+    logs, days = np.log(positive("values", values)), pd.DatetimeIndex(values.index)
+    weeks = ((days[-1] - days[0]).days + 1) // 7
+    if weeks < 2 * _YEAR_WEEKS:
         raise InsufficientHistoryError(
-            f"A drift needs {2 * _YEAR_WEEKS} weeks; found {len(weeks)}, up to {values.index[-1]}."
+            f"A drift needs {2 * _YEAR_WEEKS} weeks; found {weeks}, up to {days[-1].date()}."
         )
-    return numbers("the mean of a week", weeks.to_numpy(), weeks.index)
+    means = logs.loc[days[-1] - pd.Timedelta(days=7 * weeks - 1) :].resample("7D").mean()
+    return numbers("the mean of a week", means.to_numpy(), means.index)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
@@ -27,13 +27,8 @@ from toolkit.network.cohorts import (
     lognormal_fleet,
     share_on,
 )
-from toolkit.network.difficulty import (
-    BLOCKS_PER_EPOCH,
-    EPOCH_SECONDS,
-    HASHES_PER_DIFFICULTY,
-    block_subsidy,
-)
-from toolkit.network.economics import SATOSHI_PER_BITCOIN, unit_power_cost
+from toolkit.network.difficulty import HASHES_PER_DIFFICULTY, block_subsidy
+from toolkit.network.economics import DAY_SECONDS, SATOSHI_PER_BITCOIN, unit_power_cost
 from toolkit.network.fleet import FleetResult, simulate_fleet
 from toolkit.network.validation import Check
 
@@ -46,8 +41,6 @@ S9, S17 = 98.0, 45.0
 """Nominal J/TH of the machines that did most of the work in 2018, and shared it in early 2020."""
 
 ELASTICITY_BAND = (0.3, 0.7)
-
-_SPARE_DAYS = 14
 
 
 class Retarget(NamedTuple):
@@ -64,15 +57,13 @@ class Episode:
 
     Attributes
     ----------
-    name
-        What it is called.
-    retargets
-        One after another, from the start of the last epoch before the fall on: its mean hash rate
+    name, retargets
+        The latter in order, from the start of the last epoch before the fall on: its mean hash rate
         is the one at which the model starts.
     median_cost
         USD per PH/s per day.
     price, fees
-        USD per BTC and BTC per block, rounded: days and values with straight lines between them.
+        USD per BTC and BTC per block, rounded: days and values, with straight lines between them.
     """
 
     name: str
@@ -84,13 +75,13 @@ class Episode:
     @property
     def hash_rate(self) -> float:
         """Mean of the first epoch, EH/s."""
-        mean = self.retargets[1].difficulty * (BLOCKS_PER_EPOCH - 1) / EPOCH_SECONDS
-        return mean * HASHES_PER_DIFFICULTY / EXAHASH
+        hashes = self.retargets[1].difficulty * HASHES_PER_DIFFICULTY
+        return hashes * BLOCKS_PER_DAY / DAY_SECONDS / EXAHASH
 
     @property
     def days(self) -> pd.DatetimeIndex:
-        """Days of a run, the slowest of which must reach the last retarget."""
-        last = pd.Timestamp(self.retargets[-1].day) + pd.Timedelta(days=_SPARE_DAYS)
+        """Days of a run, with ten to spare: a slower chain reaches the last retarget later."""
+        last = self.retargets[-1].day + timedelta(days=10)
         return pd.date_range(self.retargets[0].day, last, freq="D")
 
     def paths(self) -> pd.DataFrame:
@@ -102,12 +93,10 @@ class Episode:
 
     def fleet(self, block_reward_usd: float) -> Fleet:
         """Miners of whom as many run at this reward as did in the first epoch."""
-        one = lognormal_fleet(1.0, median_cost=self.median_cost).cohorts
+        one = lognormal_fleet(1.0, median_cost=self.median_cost).table(days=1)
         hash_price = block_reward_usd * BLOCKS_PER_DAY / 1e3 / self.hash_rate
-        cost = np.array([cohort.unit_cost for cohort in one])
-        spread = np.array([cohort.spread for cohort in one])
-        capacity = np.array([cohort.capacity for cohort in one])
-        running = float(capacity @ share_on(cost, spread, hash_price))
+        cost, spread = one["unit_cost"].to_numpy(), one["spread"].to_numpy()
+        running = float(one["capacity"] @ share_on(cost, spread, hash_price))
         return lognormal_fleet(self.hash_rate / running, median_cost=self.median_cost)
 
     def at_rest(self, before: float, after: float) -> float:
@@ -131,6 +120,11 @@ class Replay:
         """
         past = pd.DataFrame(self.episode.retargets[1:]).set_index("height")
         ours = self.result.retargets.set_index("height").reindex(past.index)
+        if ours["difficulty"].isna().any():
+            raise DataError(
+                f"{self.episode.name}: the run reached height {self.result.daily['height'].iloc[-1]:.0f} "
+                f"in {len(self.paths)} days; expected {past.index[-1]}: too many miners left."
+            )
         before = past["difficulty"].iloc[0]
         return pd.DataFrame(
             {
@@ -189,7 +183,7 @@ def replay(
     first = episode.retargets[0].height
     subsidy = block_subsidy(first) / SATOSHI_PER_BITCOIN
     fleet = episode.fleet(float(own["price"].iloc[0] * (subsidy + own["fees"].iloc[0])))
-    fleet = replace(fleet, switching=switching or fleet.switching)
+    fleet = fleet if switching is None else replace(fleet, switching=switching)
     return Replay(episode, own, simulate_fleet(fleet, own, Start(first), seed=seed))
 
 
@@ -263,7 +257,7 @@ HALVING_2024 = Episode(
     price=(("2024-04-20", 64_500.0), ("2024-07-05", 58_000.0)),
     fees=(("2024-04-20", 0.35), ("2024-07-05", 0.15)),
 )
-"""Costs by the calibration for early 2024: 24 J/TH at 50 USD/MWh is the median."""
+"""Costs by the calibration for early 2024: the median has some 24 J/TH at 50 USD/MWh."""
 
 LATE_2018 = Episode(
     "Late 2018",

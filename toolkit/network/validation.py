@@ -16,26 +16,29 @@ import pandas as pd
 
 from toolkit.network.chain import ChainResult, Start, follow_epochs, follow_hash_rate
 from toolkit.network.difficulty import BLOCK_SECONDS, BLOCKS_PER_EPOCH, HASHES_PER_DIFFICULTY
+from toolkit.network.drift import Drift
 from toolkit.network.economics import BLOCKS_PER_DAY
 
 CHINA_2021 = (
-    (683_424, 25.046488e12, 179.2, None),
-    (685_440, 21.047731e12, 150.6, -15.97),
-    (687_456, 19.932791e12, 142.6, -5.30),
-    (689_472, 14.363026e12, 102.8, -27.94),
-    (691_488, 13.672594e12, 97.8, -4.81),
-    (693_504, 14.496443e12, 103.7, 6.03),
-    (695_520, 15.556094e12, 111.3, 7.31),
-    (697_536, 17.615033e12, 126.0, 13.24),
+    ("2021-05-13", 683_424, 25.046488e12, 179.2),
+    ("2021-05-30", 685_440, 21.047731e12, 150.6),
+    ("2021-06-13", 687_456, 19.932791e12, 142.6),
+    ("2021-07-03", 689_472, 14.363026e12, 102.8),
+    ("2021-07-17", 691_488, 13.672594e12, 97.8),
+    ("2021-07-31", 693_504, 14.496443e12, 103.7),
+    ("2021-08-13", 695_520, 15.556094e12, 111.3),
+    ("2021-08-25", 697_536, 17.615033e12, 126.0),
 )
-"""Height of a retarget, the new difficulty, mean EH/s of the epoch that it ended, its change in %.
+"""Retargets of the ban: estimated day, height, new difficulty, mean EH/s of the epoch that ended.
 
-From the targets in the block headers. The first row is where the story begins.
+From the targets in the block headers; days by adding up how long the epochs took.
 """
 
 SHOCKS = ((0.5, 0.0), (0.5, 0.5), (0.8, 0.0), (0.8, 0.5), (0.1, 0.0))
 """Share of the hash rate that is left, and the share of an epoch that was over when it fell."""
 
+_ASSUMED_DRIFTS = (-0.24, -0.11)
+_FORECAST_BARS = (0.65, 0.75, 0.92, 1.02, 1.02, 1.02)
 _EPOCH_DAYS = 14.0
 _LARGEST_CUT = 0.25
 _BEFORE = 9e20
@@ -92,29 +95,31 @@ def china_2021() -> pd.DataFrame:
 
     Returns
     -------
-    By height: `hash_rate` (EH/s) of the epoch that ends there, its `days`, and the `change` of
-    difficulty (%) of model and history.
+    A row a retarget, by height: `time` and `difficulty` of history, `hash_rate` (EH/s) of the
+    epoch that it ends, how many `days` that took in the model, `model_time`, `model_difficulty`,
+    and the changes of difficulty, `model` and `history` (%).
     """
-    rates = [row[2] for row in CHINA_2021]
-    # The first row's epoch runs before the story; the second one's starts at the first difficulty.
-    table = follow_epochs([1e18 * rate for rate in rates[1:]], CHINA_2021[0][1])
-    return pd.DataFrame(
-        {
-            "hash_rate": rates[1:],
-            "days": table["days"].to_numpy(),
-            "difficulty": (table["difficulty"] * (1.0 + table["change"])).to_numpy(),
-            "model": 100.0 * table["change"].to_numpy(),
-            "history": [row[3] for row in CHINA_2021[1:]],
-        },
-        index=pd.Index([row[0] for row in CHINA_2021[1:]], name="height"),
+    columns = ["time", "height", "difficulty", "hash_rate"]
+    past = pd.DataFrame(CHINA_2021, columns=columns).set_index("height")
+    past["time"] = pd.to_datetime(past["time"])
+    history = 100.0 * past["difficulty"].pct_change()
+    before, past = past.iloc[0], past.iloc[1:].copy()
+    run = follow_epochs(list(1e18 * past["hash_rate"]), float(before["difficulty"]))
+    run.index = past.index
+    return past.assign(
+        days=run["days"],
+        model_time=before["time"] + pd.to_timedelta(run["days"].cumsum(), unit="D"),
+        model_difficulty=run["difficulty"] * (1.0 + run["change"]),
+        model=100.0 * run["change"],
+        history=history,
     )
 
 
 def china_checks(table: pd.DataFrame) -> list[Check]:
     """Seven changes within 0.1 points, and the length of the longest epoch within half an hour."""
     checks = [
-        Check.within("China 2021", f"change at {height:,}", "%", pair, 0.1)
-        for height, *pair in table[["model", "history"]].itertuples(name=None)
+        Check.within("China 2021", f"change at {height:,}", "%", (model, past), 0.1)
+        for height, model, past in table[["model", "history"]].itertuples(name=None)
     ]
     longest = (float(table["days"].max()), 19.43)
     return [*checks, Check.within("China 2021", "longest epoch", "days", longest, 0.02)]
@@ -165,7 +170,10 @@ def exits() -> dict[str, ChainResult]:
 
 def issuance_checks(runs: dict[str, ChainResult]) -> list[Check]:
     """What the two `exits` cost in issuance, against 144 blocks a day, within 0.1 points."""
-    cases = (("in one day", "first 30 days", 30, -11.5), ("over 180 days", "the 180 days", 180, -1.7))
+    cases = (
+        ("in one day", "first 30 days", 30, -11.5),
+        ("over 180 days", "the 180 days", 180, -1.7),
+    )
     checks = []
     for name, period, days, expected in cases:
         blocks = float(runs[name].daily["blocks"].iloc[:days].mean())
@@ -212,12 +220,37 @@ def luck_checks(changes: pd.DataFrame) -> list[Check]:
     return checks
 
 
+def drift_checks(found: Drift, by_start: pd.Series) -> list[Check]:
+    """Drifts of the hash price that this project reckons with, beside those of a series.
+
+    Parameters
+    ----------
+    found
+        Of the series since 2019.
+    by_start
+        Its `trends_by_start`.
+    """
+    assumed, mildest = _ASSUMED_DRIFTS
+    case, unit = "Hash price since 2019", "% per year"
+    spans = {
+        "trend line": (found.trend, found.trend_low, found.trend_high),
+        "mean change": (found.mean, found.mean_low, found.mean_high),
+    }
+    checks = []
+    for what, (middle, low, high) in spans.items():
+        words = f"inside {100.0 * low:.0f} to {100.0 * high:.0f}"
+        inside = low <= assumed <= high
+        checks.append(Check(case, what, unit, 100.0 * assumed, 100.0 * middle, words, inside))
+    pair = (100.0 * mildest, 100.0 * float(by_start.max()))
+    return [*checks, Check.within(case, "mildest trend line", unit, pair, 3.0)]
+
+
 def forecast_checks(errors: pd.DataFrame) -> list[Check]:
     """The record of the retarget forecast (`forecast_errors`) against its bars."""
     checks = []
     for (point, row), bar in zip(errors.iterrows(), _FORECAST_BARS, strict=True):
         case = f"Next retarget, {point:.0%} mined"
-        ratio, cover = float(row["ratio"]), 100.0 * float(row["coverage"])
+        ratio, cover = float(row["ratio_interval"]), 100.0 * float(row["coverage"])
         checks += [
             Check(case, "error over the plain one", "", ratio, 1.0, f"<= {bar}", ratio <= bar),
             Check(case, "outcomes inside the 90 % band", "%", cover, 90.0, "85 to 95 %",
@@ -227,6 +260,7 @@ def forecast_checks(errors: pd.DataFrame) -> list[Check]:
 
 
 _FORECAST_BARS = (0.65, 0.75, 0.92, 1.02, 1.02, 1.02)
+
 
 def _equilibrium(hash_rate: float) -> float:
     """Difficulty at which a hash rate in H/s keeps the difficulty as it is."""

@@ -307,7 +307,7 @@ else:
             },
             index=since.index,
         )
-        .resample("W")
+        .resample("2W")
         .mean()
     )
     starts = pd.DataFrame({"slope": 100.0 * by_start})

@@ -1,0 +1,71 @@
+"""`hashpivot signals`: a card a signal, as one JSON object or as a table for readers."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from toolkit import cli
+from toolkit.signals.reading import GAUGES
+
+FOLDER = os.environ.get("HASHPIVOT_DATA")
+real = pytest.mark.skipif(FOLDER is None, reason="HASHPIVOT_DATA names no folder of real data")
+NAMES = ["momentum", "trailing_volatility", *(gauge.name for gauge in GAUGES)]
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys) -> Call:
+    """Runs the command inside this process, in an empty folder: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hashpivot", "signals", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        text = capsys.readouterr()
+        return int(ended.value.code), text.out, text.err
+
+    return called
+
+
+def test_json_has_a_card_a_signal_and_is_marked_simulated(call):
+    code, out, err = call("--json", "--start", "2018-01-02", "--end", "2023-12-29")
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    answer = json.loads(out)
+    assert (answer["start"], answer["end"]) == ("2018-01-02", "2023-12-29")
+    assert answer["simulated"] is True
+    assert [card["name"] for card in answer["signals"]] == NAMES
+    for card in answer["signals"]:
+        assert card["judged"] in ("across assets", "over time")
+        assert [score["horizon"] for score in card["scores"]] == [1, 5, 21, 63]
+
+
+def test_the_table_says_what_it_is_and_how_much_is_chance(call):
+    code, out, err = call("--start", "2018-01-02")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert "SIMULATED" in lines[0]
+    assert "by chance" in out
+    assert [line.split()[0] for line in lines[-len(NAMES) :]] == NAMES
+
+
+@real
+def test_on_real_prices_momentum_is_itself_and_ends_with_the_data(call):
+    code, out, _ = call("--data", str(FOLDER), "--start", "2017-01-03", "--json")
+    answer = json.loads(out)
+    assert (code, answer["simulated"], answer["end"]) == (0, False, "2025-06-30")
+    momentum = answer["signals"][0]
+    assert momentum["momentum_correlation"] == pytest.approx(1.0)
+    assert all(score["low"] < score["coefficient"] < score["high"] for score in momentum["scores"])
+
+
+def test_a_wrong_day_is_refused(call):
+    code, out, err = call("--start", "yesterday")
+    assert (code, out) == (2, "")
+    assert "--start" in err

@@ -1,6 +1,9 @@
 """The block clock: exact retargets, the response to shocks, and luck."""
 
 import os
+import shutil
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -249,3 +252,33 @@ def test_a_day_without_hashing_finds_nothing_and_counts_as_time() -> None:
     result = follow([1.0] * 5 + [0.0] * 4 + [1.0] * 20)
     assert (result.daily["blocks"].iloc[5:9] == 0.0).all()
     assert result.retargets["change"][0] == pytest.approx(14 / 18 - 1, abs=1e-3)
+
+
+# --- machine code -----------------------------------------------------------------------------
+
+
+def test_machine_code_is_kept_until_any_source_of_the_network_changes(tmp_path: Path) -> None:
+    folder = Path(protocol.__file__).parents[1]
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(folder, tmp_path / "toolkit", ignore=unwanted)
+    code = (
+        "from toolkit.network.block_clock import retargeted as f; f(1e60, 1e6); "
+        "print(sum(f.stats.cache_hits.values()))"
+    )
+
+    def hits() -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+    assert [hits(), hits()] == [0, 1]
+    # A file that the function is not in, as numba sees it.
+    with (tmp_path / "toolkit" / "network" / "present_value.py").open("a") as source:
+        source.write("# changed\n")
+    assert [hits(), hits()] == [0, 1]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.errors import DataError
+from toolkit.errors import ConfigError, DataError
 from toolkit.network import difficulty as protocol
 from toolkit.network.block_clock import retargeted
 from toolkit.network.chain import ChainResult, Start, follow_epochs, follow_hash_rate
@@ -239,6 +239,14 @@ def test_days_must_be_days() -> None:
         follow_hash_rate(pd.Series(1.0, index=hours))
     with pytest.raises(DataError, match=r"hash_rates is 0\.0"):
         follow_epochs([1e18, 0.0])
+    with pytest.raises(DataError, match="hash_rates is empty"):
+        follow_epochs([])
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "one"])
+def test_a_seed_is_a_whole_number(seed: object) -> None:
+    with pytest.raises(ConfigError, match=f"seed = {seed!r}: expected a whole number"):
+        follow([1.0] * 3, seed=seed)
 
 
 def test_a_hash_rate_that_explodes_is_refused() -> None:

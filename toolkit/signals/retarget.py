@@ -13,7 +13,7 @@ from toolkit.network.difficulty import BLOCKS_PER_EPOCH, FIRST_SUBSIDY_SATOSHI, 
 from toolkit.network.economics import SATOSHI_PER_BITCOIN
 from toolkit.network.forecast import FIT_EPOCHS, fit_prior, forecast_retarget, forecast_retargets
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import by_day, together
+from toolkit.signals.daily import amounts, by_day, together
 from toolkit.signals.epochs import epochs
 from toolkit.signals.published import DAY, PublishedSignal
 from toolkit.units import NonNegative, component
@@ -57,7 +57,7 @@ class NextRetarget(PublishedSignal):
 
     def forecasts(self, panel: Panel) -> Field:
         """Every statistic after each day, a column each."""
-        source, daily = epochs(panel), by_day(panel.field("blocks"))
+        source, daily = epochs(panel), by_day(amounts(panel, "blocks"))
         progress = self._progress(source, daily)
         difficulty = source.values.iloc[:, 0].to_numpy()
         told = progress["blocks"].notna().to_numpy()
@@ -173,7 +173,7 @@ def _next_height(panel: Panel) -> int | None:
     retargets = pd.DatetimeIndex(epochs(panel).until(now).values.index)
     if len(retargets) and retargets[0] == _GENESIS:
         return BLOCKS_PER_EPOCH * len(retargets)
-    daily = together({"blocks": panel.field("blocks"), "issuance": panel.field("issuance")})
+    daily = together({"blocks": amounts(panel, "blocks"), "issuance": amounts(panel, "issuance")})
     known = daily.until(now).values
     subsidy = known["issuance"] / known["blocks"]
     # The day of the halving itself has a mean in between, which still counts as the era before it.

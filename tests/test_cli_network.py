@@ -130,6 +130,7 @@ def test_a_scenario_for_readers_says_that_it_is_simulated_and_draws_on_demand(ca
     assert (code, err) == (0, "")
     assert out.startswith("SIMULATED: ")
     assert "verdict" in out
+    assert "-0.0%" not in out
     assert "SIMULATED" in (tmp_path / "ban.svg").read_text()
 
 

@@ -137,20 +137,22 @@ class RetargetOutlook:
 def next_retarget(panel: Panel, forecast: NextRetarget | None = None) -> RetargetOutlook | None:
     """The outlook at the end of a panel, or None where there is no forecast of the last ten days.
 
-    Right after a retarget, before a day of its epoch is public, it is what the past alone says.
+    Right after a retarget, before a day of its epoch is public, it is what the past alone says: for
+    two days, since after that some of the epoch is mined and only the count of it is absent.
     """
     signal, now = forecast or NextRetarget(), panel.decisions[-1]
     known, source = signal.forecasts(panel).until(now), epochs(panel).until(now)
     told = np.flatnonzero(known.values["change"].notna())
     if len(told) == 0:
         return None
-    row, retarget = int(told[-1]), source.available_at[-1]
+    row, retarget, max_age = int(told[-1]), source.available_at[-1], signal.max_age + DAY
     outlook = {name: float(known.values[name].iloc[row]) for name in _COLUMNS}
     moment = known.available_at[row]
     if retarget > moment:
         levels = source.values.iloc[:, 0].to_numpy()
-        outlook, moment = vars(forecast_retarget(levels[-1], 0, 1.0, fit_prior(levels))), retarget
-    if now - moment > signal.max_age + DAY:
+        outlook = vars(forecast_retarget(levels[-1], 0, 1.0, fit_prior(levels)))
+        moment, max_age = retarget, 2 * DAY
+    if now - moment > max_age:
         return None
     return RetargetOutlook(
         height=_next_height(panel),

@@ -75,7 +75,7 @@ def _row(reading: Reading) -> tuple[str, ...]:
 
 
 def _shown(value: float, unit: str) -> str:
-    return f"{value:+.1%}" if unit == "fraction" else f"{value:.4g}"
+    return f"{value:+z.1%}" if unit == "fraction" else f"{value:.4g}"
 
 
 def _retarget_line(retarget: RetargetOutlook | None) -> str:
@@ -83,6 +83,7 @@ def _retarget_line(retarget: RetargetOutlook | None) -> str:
         return "Next retarget: no forecast, for want of recent days or of past epochs."
     height = "" if retarget.height is None else f" at height {retarget.height:,}"
     return (
-        f"Next retarget{height}: {retarget.change:+.1%}, with 90 % between {retarget.band_low:+.1%} "
-        f"and {retarget.band_high:+.1%}; {retarget.fraction:.0%} of the epoch is mined."
+        f"Next retarget{height}: {retarget.change:+z.1%}, with 90 % between "
+        f"{retarget.band_low:+z.1%} and {retarget.band_high:+z.1%}; "
+        f"{retarget.fraction:.0%} of the epoch is mined."
     )

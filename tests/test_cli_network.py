@@ -39,8 +39,8 @@ def test_status_is_one_json_object_marked_simulated(call):
     code, out, err = call("status", "--json")
     assert (code, err, out.count("\n")) == (0, "", 1)
     answer = json.loads(out)
-    assert set(answer) == {"asof", "simulated", "signals", "next_retarget"}
-    assert answer["simulated"] is True
+    assert set(answer) == {"asof", "simulated", "signals", "next_retarget", "absent_days"}
+    assert (answer["simulated"], answer["absent_days"]) == (True, {})
     wanted = {"height", "change", "standard_error", "band_low", "band_high", "fraction", "known_at"}
     assert set(answer["next_retarget"]) == wanted
     keys = {"name", "value", "unit", "state", "threshold", "since", "known_at"}

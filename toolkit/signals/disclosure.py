@@ -17,7 +17,6 @@ from toolkit.signals.signal import Signal
 from toolkit.units import Fraction, Positive, component
 from toolkit.universe import MINERS
 
-_CONTRACTED = ("contracted_mw", "gpu_cloud_mw")
 _KIND = "announcements_"
 
 
@@ -67,9 +66,9 @@ class ContractedMegawatts(Signal):
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Weighted MW under contract: sessions x assets."""
-        contracted = sum(_known(panel, name) for name in _CONTRACTED)
-        financed = np.minimum(_known(panel, "financed_mw"), contracted)
-        energised = np.minimum(_known(panel, "energised_mw"), financed)
+        contracted = _known(panel, "contracted_mw") + _known(panel, "gpu_cloud_mw")
+        financed = _known(panel, "financed_mw").clip(upper=contracted)
+        energised = _known(panel, "energised_mw").clip(upper=financed)
         weights = self.stages
         megawatts = (
             weights.announced * contracted
@@ -135,16 +134,15 @@ class DisclosureCount(Signal):
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Decayed count: sessions x assets."""
-        field = panel.field(_CONTRACTED[self.kind == "gpu_cloud"])
+        field = panel.field("gpu_cloud_mw" if self.kind == "gpu_cloud" else "contracted_mw")
         news = field.values.diff()
         news.iloc[:1] = field.values.iloc[:1]
         sizes = np.log1p(news.to_numpy(dtype=float))
-        known = np.asarray(field.available_at) <= np.asarray(panel.decisions)[:, None]
+        known = field.available_at.to_numpy() <= panel.decisions.to_numpy()[:, None]
         days = field.values.index.to_numpy()
         age = (panel.sessions.to_numpy()[:, None] - days) / DAY.to_timedelta64()
-        # What is not public yet would have a negative age, and count more than twice in time.
         decay = np.where(known, 0.5 ** (np.maximum(age, 0.0) / self.halflife_days), 0.0)
-        count = np.where(known.any(axis=1)[:, None], decay @ sizes, np.nan)
+        count = np.where(known.any(axis=1, keepdims=True), decay @ sizes, np.nan)
         frame = pd.DataFrame(count, panel.sessions, field.values.columns)
         return frame.reindex(columns=panel.universe.columns).where(panel.members(MINERS))
 
@@ -160,15 +158,17 @@ class LastEvent:
 def last_events(panel: Panel) -> dict[str, LastEvent]:
     """Latest announcements of each asset that the last decision of a panel knew of.
 
-    Assets of which nothing was announced are absent, and so is what concerns the whole market.
+    Assets that have no price then or of which nothing was announced are absent, and so is what
+    concerns the whole market.
     """
     latest: dict[str, LastEvent] = {}
+    alive = panel.universe.columns[panel.prices().iloc[-1].notna()]
     for name in sorted(panel.fields):
         if not name.startswith(_KIND):
             continue
         counts = panel.field(name).until(panel.decisions[-1]).values
         news = counts.diff().fillna(counts) > 0.0
-        for asset in panel.universe.columns.intersection(news.columns):
+        for asset in alive.intersection(news.columns):
             days = news.index[news[asset]]
             if len(days) == 0:
                 continue

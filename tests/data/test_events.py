@@ -355,7 +355,7 @@ def test_a_row_becomes_an_event_and_its_notices_say_what_is_not_there(tmp_path):
     assert one.published_at == datetime(2021, 7, 3, 5, tzinfo=UTC)
     (notice,) = table.notices
     assert notice.kind == "column_missing"
-    assert "lacks value_usd, term_years, usd_per_kw_month, company" in notice.text
+    assert "not available: value_usd, term_years, usd_per_kw_month, company" in notice.text
     assert not {"mw,", "published_at", "stage", "share"} & set(notice.text.split())
 
 
@@ -385,7 +385,7 @@ def test_unsourced_rows_are_left_out_and_unknown_types_told(tmp_path):
     )
     assert [one.kind for one in table.events] == [Kind.COLOCATION_CONTRACT, Kind.OTHER]
     told = {notice.kind: notice.text for notice in table.notices}
-    assert "1 rows marked memory_unverified, left out" in told["events_left_out"]
+    assert "rows marked memory_unverified, left out: 1." in told["events_left_out"]
     assert "colo_contarct" in told["event_type_unknown"]
 
 
@@ -469,7 +469,7 @@ def test_a_folders_own_table_is_used_instead_of_the_shipped_one(tmp_path):
     fields = source.fields(universe, *EVER)
     assert fields["contracted_mw"].values.to_dict("list") == {"CASH": [0.0], "ONE": [10.0]}
     told = {notice.kind: notice.text for notice in source.notices()}
-    assert "events of CORZ, not in the universe" in told["events_outside"]
+    assert "not in the universe: CORZ." in told["events_outside"]
     assert all(isinstance(field, Steps) for name, field in fields.items() if name != "close")
     assert fields["contracted_mw"].source == "pivot_events.csv"
 
@@ -523,7 +523,7 @@ def test_a_capacity_that_begins_after_the_end_of_a_run_is_not_there(tmp_path):
 def test_optional_columns_of_capacities_may_be_absent_and_are_told(tmp_path):
     source, _ = folder_of(tmp_path, capacity="asset,usable_from,mining_mw\nONE,2021-07-02,100\n")
     (notice,) = (one for one in source.notices() if one.kind == "column_missing")
-    assert notice.text == "miner_capacity.csv lacks efficiency, power_price, source: not available."
+    assert notice.text.endswith("not available: efficiency, power_price, source.")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,10 @@ ALL = "ALL"
 """Ticker of what concerns every miner: regulation, and nothing else."""
 
 GROSS_PER_CRITICAL = 1.4
-"""MW of a site for a MW of critical IT. Announced deals told 1.21 to 1.52, median 1.43."""
+"""MW of a site for a MW of critical IT. Nine deals told 1.21 to 1.52, median 1.43.
+
+A convention that looks back on them; of the shipped table it converts MW of 2025-11 only.
+"""
 
 Quality = Literal["exact", "approx", "month"]
 Hour = Literal["pre_open", "intraday", "after_close", "unknown"]
@@ -41,6 +44,14 @@ Basis = Literal[
 ]
 Stage = Literal["announced", "financed", "energised"]
 Megawatts = Annotated[float, Setting(gt=0.0, le=20_000.0, allow_inf_nan=False)]
+
+_AFTER_MIDNIGHT = {
+    "pre_open": timedelta(hours=14, minutes=30),
+    "intraday": timedelta(hours=21),
+    "after_close": timedelta(hours=24),
+    "unknown": timedelta(hours=29),
+}
+"""Time after 00:00 UTC of a New York day; of summer and winter the later, which never looks ahead."""
 
 _CRITICAL = {"critical_it": 1.0, "billing_critical_it": 1.0, "gross": 1.0 / GROSS_PER_CRITICAL}
 """Bases that tell critical IT power. Site, generation and target tell what may be built, not what."""
@@ -100,22 +111,14 @@ def public_from(day: date, quality: Quality = "exact", hour: Hour = "unknown") -
     hour
         When on that day; it counts only where the day is exact.
     """
-    midnight = datetime.combine(day, time(), UTC)
-    after_the_day = timedelta(hours=29)  # The later of 04:00 and 05:00 UTC never looks ahead.
+    after = _AFTER_MIDNIGHT[hour]
+    if quality != "exact":
+        after = _AFTER_MIDNIGHT["unknown"]
     if quality == "approx":
-        return midnight + timedelta(days=7) + after_the_day
+        day += timedelta(days=7)
     if quality == "month":
-        last = (pd.Timestamp(day) + pd.offsets.MonthEnd(0)).date()
-        return datetime.combine(last, time(), UTC) + after_the_day
-    return (
-        midnight
-        + {
-            "pre_open": timedelta(hours=14, minutes=30),
-            "intraday": timedelta(hours=21),
-            "after_close": timedelta(days=1),
-            "unknown": after_the_day,
-        }[hour]
-    )
+        day = (pd.Timestamp(day) + pd.offsets.MonthEnd(0)).date()
+    return datetime.combine(day, time(), UTC) + after
 
 
 @component
@@ -129,7 +132,7 @@ class Event:
     day
         New York day on which it was made.
     published_at
-        Moment from which anybody could know it.
+        Moment from which anybody could know it, not before 00:00 UTC of the day.
     megawatts, basis
         Power it tells, and of what. An option that was not taken up is not in it.
     share

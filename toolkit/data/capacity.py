@@ -85,7 +85,7 @@ def read_capacity(path: Path, universe: Universe) -> CapacityTable:
             raise DataError(f"{fact.where}: a second row of {asset} for {key[1].date()}; keep one.")
         rows[key] = {column: _checked(fact, column) for column, _ in _FIELDS.values()}
     missing = [name for name in _OPTIONAL if name not in columns]
-    text = f"{path.name} lacks {', '.join(missing)}: not available."
+    text = f"{path.name}: columns that are not available: {', '.join(missing)}."
     told = (Notice("column_missing", "", "", text),) if missing else ()
     frame = pd.DataFrame(
         [{"asset": asset, "day": day, **told_of} for (asset, day), told_of in rows.items()],

@@ -7,7 +7,7 @@ A table is a CSV of one row an announcement. It must have `announce_date`, `tick
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
@@ -68,8 +68,8 @@ class EventTable:
 
     def frame(self) -> pd.DataFrame:
         """A row an announcement, a column an attribute of `Event`."""
-        names = [entry.name for entry in fields(Event)]
-        return pd.DataFrame([asdict(event) for event in self.events], columns=names)
+        rows = [asdict(event) for event in self.events]
+        return pd.DataFrame(rows, columns=list(Event.__annotations__))
 
     def fields(self, universe: Universe) -> Mapping[str, Field]:
         """The announcements as fields, a row each day on which something became public.
@@ -191,7 +191,7 @@ def read_events(
         If a ticker is unknown.
     """
     columns, facts = read_facts(path, _REQUIRED)
-    kept = [fact for fact in facts if fact.choice("source_status", _STATUSES) != _UNSOURCED]
+    kept = [fact for fact in facts if fact.choice("source_status", _STATUSES, "") != _UNSOURCED]
     known = _names(universe)
     events: dict[tuple[str, ...], Event] = {}
     for fact in kept:
@@ -217,8 +217,8 @@ def _names(universe: Universe | None) -> frozenset[str]:
 
 def _event(fact: Fact) -> Event:
     day = fact.day("announce_date")
-    quality = fact.choice("date_quality", get_args(Quality), "exact")
-    hour = fact.choice("publication_time", get_args(Hour), "unknown")
+    quality: Quality = fact.choice("date_quality", get_args(Quality), "exact")
+    hour: Hour = fact.choice("publication_time", get_args(Hour), "unknown")
     share = fact.number("share")
     event_type = fact.text("event_type")
     if not event_type:
@@ -228,16 +228,16 @@ def _event(fact: Fact) -> Event:
             ticker=fact.text("ticker"),
             day=day,
             kind=KINDS.get(event_type, Kind.OTHER),
-            published_at=_published_at(fact) or public_from(day, quality, hour),  # type: ignore[arg-type]
+            published_at=_published_at(fact) or public_from(day, quality, hour),
             event_type=event_type,
             megawatts=fact.number("mw"),
-            basis=fact.choice("mw_basis", get_args(Basis)) or None,  # type: ignore[arg-type]
+            basis=fact.choice("mw_basis", get_args(Basis), None),
             share=1.0 if share is None else share,
-            stage=fact.choice("stage", get_args(Stage)) or None,  # type: ignore[arg-type]
+            stage=fact.choice("stage", get_args(Stage), None),
             value_usd=fact.number("value_usd"),
             term_years=fact.number("term_years"),
             usd_per_kw_month=fact.number("usd_per_kw_month"),
-            quality=quality,  # type: ignore[arg-type]
+            quality=quality,
             company=fact.text("company"),
             counterparty=fact.text("counterparty"),
             site=fact.text("site"),
@@ -269,19 +269,17 @@ def _told(
 ) -> tuple[Notice, ...]:
     """What a reader should know of a table that was read."""
     missing = [name for name in _OPTIONAL if name not in columns]
-    strange = sorted({event.event_type for event in events if event.event_type not in KINDS})
     absent = sorted({event.ticker for event in outside})
-    texts = {
-        "column_missing": f"lacks {', '.join(missing)}: not available" if missing else "",
-        "events_left_out": f"has {unsourced} rows marked {_UNSOURCED}, left out"
-        if unsourced
-        else "",
-        "events_outside": f"has events of {', '.join(absent)}, not in the universe"
-        if absent
-        else "",
-        "event_type_unknown": f"has event types without a kind, {', '.join(strange)}: no signal "
-        "reads them"
-        if strange
-        else "",
-    }
-    return tuple(Notice(kind, "", "", f"{file} {text}.") for kind, text in texts.items() if text)
+    strange = sorted({event.event_type for event in events if event.event_type not in KINDS})
+    left_out = [str(unsourced)] if unsourced else []
+    told = (
+        ("column_missing", "columns that are not available", missing),
+        ("events_left_out", f"rows marked {_UNSOURCED}, left out", left_out),
+        ("events_outside", "events of tickers that are not in the universe", absent),
+        ("event_type_unknown", "event types without a kind, read by no signal", strange),
+    )
+    return tuple(
+        Notice(kind, "", "", f"{file}: {what}: {', '.join(found)}.")
+        for kind, what, found in told
+        if found
+    )

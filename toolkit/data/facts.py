@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 from toolkit.data.checks import MAX_TOML_BYTES
 from toolkit.errors import DataError, suggestion
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ class Fact:
             raise self.wrong(column, f"{cell[:40]!r} is not a number; write 1234.5, or nothing.")
         return value
 
-    def choice(self, column: str, options: Sequence[str], default: str = "") -> str:
-        """The word in a cell, `default` where it is empty or the table has no such column.
+    def choice(self, column: str, options: Sequence[T], default: T) -> T:
+        """The option in a cell, `default` where it is empty or the table has no such column.
 
         Raises
         ------
@@ -67,9 +70,12 @@ class Fact:
             If it is not one of the options.
         """
         cell = self.text(column)
-        if cell and cell not in options:
-            raise self.wrong(column, f"found {cell[:40]!r}. {suggestion(cell, options)}")
-        return cell or default
+        if not cell:
+            return default
+        for option in options:
+            if option == cell:
+                return option
+        raise self.wrong(column, f"found {cell[:40]!r}. {suggestion(cell, map(str, options))}")
 
     def wrong(self, column: str, what: str) -> DataError:
         """The error that says what is wrong with a cell, and where it is."""

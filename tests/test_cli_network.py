@@ -41,7 +41,8 @@ def test_status_is_one_json_object_marked_simulated(call):
     answer = json.loads(out)
     assert set(answer) == {"asof", "simulated", "signals", "next_retarget"}
     assert answer["simulated"] is True
-    assert set(answer["next_retarget"]) == {"height", "change", "band_low", "band_high", "fraction"}
+    wanted = {"height", "change", "standard_error", "band_low", "band_high", "fraction", "known_at"}
+    assert set(answer["next_retarget"]) == wanted
     keys = {"name", "value", "unit", "state", "threshold", "since", "known_at"}
     assert answer["signals"]
     assert all(set(reading) == keys for reading in answer["signals"])

@@ -359,3 +359,9 @@ def test_a_relative_data_folder_lies_beside_the_file(folder):
     one = experiment(folder, TEXT.replace("[data]", '[data]\nfolder = "market"'))
     with pytest.raises(ToolkitError, match=re.escape(str(folder / "market"))):
         one.panel()
+
+
+def test_assets_are_left_out_of_the_data_on_demand():
+    panel = Experiment.from_toml("equal_weight", ['data.without=["TENSOR", "ORPHAN"]']).panel()
+    assert not {"TENSOR", "ORPHAN"} & set(panel.universe.ids)
+    assert "TENSOR" not in panel.prices()

@@ -188,3 +188,12 @@ def test_another_kind_does_not_inherit_the_settings_of_the_old_one(path):
 
 def test_the_same_kind_keeps_its_settings(path):
     assert read_settings(path, ["strategy.kind=mine:Mine"])["strategy"]["lookback"] == 20
+
+
+@pytest.mark.parametrize("tried", ["0", "true", '"one"', "1.5"])
+def test_variants_tried_is_a_count(path, tried):
+    path.write_text(f"variants_tried = {tried}\n{TEXT}")
+    with pytest.raises(ConfigError, match="variants_tried"):
+        read_settings(path)
+    path.write_text(f"variants_tried = 12\n{TEXT}")
+    assert read_settings(path)["variants_tried"] == 12

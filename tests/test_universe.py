@@ -196,3 +196,12 @@ def test_nothing_dated_after_the_cut_is_left_but_the_announced_end(day):
         if asset.closing:
             assert asset.closing.known_from <= day
             assert asset.closing.value is None or asset.closing.settlement <= day
+
+
+def test_what_is_left_out_is_gone_with_its_actions_and_a_wrong_name_is_refused(universe):
+    less = universe.leave_out(["MINER"])
+    assert less.ids == tuple(name for name in universe.ids if name != "MINER")
+    assert all(action.asset != "MINER" for action in less.actions)
+    assert universe.leave_out([]) == universe
+    with pytest.raises(UnknownAssetError, match="MINER"):
+        universe.leave_out(["MINR"])

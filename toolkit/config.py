@@ -53,6 +53,8 @@ class DataSettings:
         First and last session of the run; without `end`, the last session of the prices.
     seed
         Of the simulated market.
+    without
+        Assets of the universe that are left out, to see how much rests on them.
     """
 
     folder: str | None = None
@@ -60,6 +62,7 @@ class DataSettings:
     start: date | None = None
     end: date | None = None
     seed: int = 7
+    without: tuple[str, ...] = ()
 
 
 @component
@@ -87,6 +90,7 @@ def panel_of(settings: DataSettings, beside: Path = Path()) -> Panel:
         from toolkit.data.files import open_folder
 
         source, universe = open_folder(beside / settings.folder, shipped_folder())
+    universe = universe.leave_out(settings.without)
     return assemble([source], universe, settings.clock, settings.start, settings.end)
 
 
@@ -192,6 +196,7 @@ class Experiment:
             source="embedded simulated market" if folder is None else f"folder {Path(folder).name}",
             strategy=self.name,
             identity=tomli_w.dumps({**resolved, "data": place_free}),
+            variants_tried=self.settings.get("variants_tried"),
         )
 
     def resolved(self) -> dict[str, Any]:
@@ -213,8 +218,10 @@ class Experiment:
             if risk_model is None
             else {"kind": type(risk_model).__name__, **settings_of(risk_model)},
         }
+        tried = self.settings.get("variants_tried")
         return {
             "title": str(self.settings.get("title", self.name)),
+            **({} if tried is None else {"variants_tried": tried}),
             "strategy": section,
             "data": data,
             "schedule": settings_of(backtester.schedule),

@@ -15,6 +15,7 @@ SHIPPED = "strategies"
 
 SECTIONS = (
     "title",
+    "variants_tried",
     "strategy",
     "data",
     "schedule",
@@ -25,6 +26,7 @@ SECTIONS = (
     "checks",
 )
 _LARGEST_FILE_BYTES = 1_000_000
+_LARGEST_COUNT = 10**9
 
 
 def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -49,8 +51,14 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
             raise ConfigError(
                 f"{path}: unknown section {section!r}. {suggestion(section, SECTIONS)}"
             )
-        if section != "title" and not isinstance(content, dict):
+        if section not in ("title", "variants_tried") and not isinstance(content, dict):
             raise ConfigError(f"{path}: {section} must be a table: [{section}].")
+    tried = settings.get("variants_tried", 1)
+    if type(tried) is not int or not 1 <= tried <= _LARGEST_COUNT:
+        raise ConfigError(
+            f"{path}: variants_tried = {tried!r}; expected how many variants were evaluated, this "
+            f"one included: 1 or more."
+        )
     if not isinstance(settings.get("strategy", {}).get("kind"), str):
         raise ConfigError(f'{path}: [strategy] needs kind = "module:Class".')
     return settings

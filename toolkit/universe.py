@@ -6,7 +6,7 @@ sees no more of it than was known then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -234,6 +234,21 @@ class Universe:
         """The universe as it was known on a day: later assets and later events are absent."""
         assets = tuple(asset.until(day) for asset in self.assets if asset.usable_from <= day)
         return Universe(assets, tuple(action for action in self.actions if action.day <= day))
+
+    def leave_out(self, names: Collection[str]) -> Universe:
+        """The universe without some assets, as if nobody had thought of them.
+
+        Raises
+        ------
+        UnknownAssetError
+            A name that is not in the universe.
+        """
+        for name in names:
+            self[name]
+        return Universe(
+            tuple(asset for asset in self.assets if asset.id not in names),
+            tuple(action for action in self.actions if action.asset not in names),
+        )
 
     def without_remarks(self) -> Universe:
         """The universe without what was written about its assets with hindsight."""

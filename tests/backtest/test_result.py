@@ -117,7 +117,7 @@ def run(panel: Panel, strategy: Strategy, **given) -> BacktestResult:
 def test_net_returns_compound_to_the_equity(result):
     returns = result.returns
     assert list(returns.columns) == [
-        "net", "gross", "cash", "benchmark", "equity", "fees", "slippage",
+        "net", "gross", "cash", "benchmark", "equity", "fees", "slippage", "beta_matched",
     ]  # fmt: skip
     assert np.allclose(1e6 * (1.0 + returns["net"]).cumprod(), returns["equity"], rtol=1e-12)
     assert returns.notna().all(axis=None)

@@ -334,3 +334,21 @@ def test_record_that_is_no_run_is_refused_with_its_name(make_record: Make) -> No
         key_figures(
             replace(record, manifest={k: v for k, v in record.manifest.items() if k != "simulated"})
         )
+
+
+def test_the_power_card_stands_before_the_first_figure(make_record: Make) -> None:
+    record = make_record(sessions=60)
+    card = {
+        "sessions": 59,
+        "decisions": 9,
+        "independent_bets": 4,
+        "smallest_information_ratio": 5.79,
+        "variants_tried": None,
+    }
+    told = replace(record, manifest={**record.manifest, "power": card})
+    text = Parsed(render(told)).text
+    assert "59 sessions, 9 decisions, 4 independent bets; variants tried: not recorded" in text
+    assert text.index("How much can this record tell?") < text.index("Key figures")
+    assert "information ratio below 5.79" in text
+    silent = {key: value for key, value in record.manifest.items() if key != "power"}
+    assert "Not recorded." in Parsed(render(replace(record, manifest=silent))).text

@@ -14,6 +14,7 @@ import pandas as pd
 
 from toolkit import metrics
 from toolkit.backtest.audit import Audit
+from toolkit.backtest.beta_matched import BetaMatched, beta_matched, first_priced
 from toolkit.backtest.describe import (
     account_notices,
     actions_entry,
@@ -27,6 +28,7 @@ from toolkit.backtest.describe import (
 from toolkit.backtest.engine import Account, TimeLoop
 from toolkit.backtest.limits_log import limits_log
 from toolkit.backtest.replay import TOLERANCE, Reconciliation, Replay
+from toolkit.evidence import PowerCard, independent_bets, smallest_information_ratio
 from toolkit.panel import Panel
 from toolkit.record import RunRecord
 from toolkit.universe import Sleeve
@@ -52,6 +54,8 @@ class Origin:
         Short name of the strategy.
     identity
         What of the configuration can change a number, where that is not all of it.
+    variants_tried
+        Variants of the strategy that were evaluated, this one included; None: not stated.
     """
 
     title: str
@@ -61,6 +65,7 @@ class Origin:
     source: str = ""
     strategy: str = ""
     identity: str = ""
+    variants_tried: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class BacktestResult:
     Attributes
     ----------
     returns
-        By session after the first: net, gross, cash, benchmark; equity, fees, slippage in USD.
+        By session after the first: net, gross, cash, benchmark; equity, fees, slippage in USD; and
+        beta_matched where there is such a benchmark.
     weights, targets, orders, limits
         As in `RunRecord`.
     audit, reconciliation
@@ -126,16 +132,19 @@ class BacktestResult:
                 "slippage": simulation.slippage,
             }
         )
+        if self.beta_matched is not None:
+            frame["beta_matched"] = self.beta_matched.simulation.returns
         return frame.iloc[1:]
 
     @property
     def _benchmark(self) -> str | None:
         """First bitcoin asset of the universe with a price throughout, held without costs."""
-        prices = self.panel.prices().iloc[self.account.first :].notna().all()
-        for asset in self.panel.universe:
-            if asset.memberships[0].sleeve is Sleeve.BITCOIN and prices[asset.id]:
-                return asset.id
-        return None
+        return first_priced(self.panel, self.account.first, Sleeve.BITCOIN)
+
+    @cached_property
+    def beta_matched(self) -> BetaMatched | None:
+        """Bitcoin, an AI fund and cash at the run's own betas, net of costs; None without them."""
+        return beta_matched(self.account, self.panel, self.loop)
 
     @cached_property
     def weights(self) -> pd.DataFrame:
@@ -181,6 +190,21 @@ class BacktestResult:
         )
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
+    @cached_property
+    def power(self) -> PowerCard:
+        """What the record rests on, and the smallest edge it could have shown."""
+        allocated = self.targets.pivot(index="session", columns="asset", values="allocated")
+        sessions = len(self.returns)
+        return PowerCard(
+            sessions=sessions,
+            decisions=len(allocated),
+            independent_bets=independent_bets(allocated),
+            smallest_information_ratio=smallest_information_ratio(
+                sessions, self.panel.periods_per_year
+            ),
+            variants_tried=self.origin.variants_tried,
+        )
+
     def metrics(self) -> dict[str, Any]:
         """Basis, and headline numbers net, gross, of the benchmark and of cash."""
         returns, basis = self.returns, self.panel.periods_per_year
@@ -212,6 +236,13 @@ class BacktestResult:
                 if self._benchmark
                 else "no bitcoin with a price throughout",
                 **described("benchmark"),
+            },
+            "beta_matched": None
+            if self.beta_matched is None
+            else {
+                "name": f"{self.beta_matched.bitcoin}, {self.beta_matched.fund} and cash at the "
+                "strategy's betas, net",
+                **described("beta_matched"),
             },
             "cash": described("cash"),
         }
@@ -305,6 +336,7 @@ class BacktestResult:
             "command": self.origin.command,
             "data": data_entry(panel, self.origin.source),
             "sleeves": sleeves_entry(panel),
+            "power": asdict(self.power),
             "audit": None if self.audit is None else audit_entry(self.audit),
             "reconciliation": None
             if self.reconciliation is None

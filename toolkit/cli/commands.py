@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.network import network
+from toolkit.cli.signals import signals
 from toolkit.cli.terminal import AsJson, DataFolder, Runs, complain, progress, say
 from toolkit.errors import ConfigError
 
@@ -160,6 +161,9 @@ def strategies(as_json: AsJson = False) -> None:
         return
     for name, title in found.items():
         say(f"{name:<22} {title}")
+
+
+app.command()(signals)
 
 
 @app.command()

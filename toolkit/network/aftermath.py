@@ -37,8 +37,8 @@ class Aftermath:
         decline. Both down and machines gone: structural decline.
     days_to_equilibrium
         Days from the first on which the expected blocks a day were outside `band` of their normal
-        number (143.93) to the first from which they stayed inside for 14 days; 0 if they never left
-        and None if they never came back.
+        number (143.93) to the first from which they stayed inside until the end; 0 if they never
+        left, and None if they were not back for the last 14 days.
     min_blocks_per_day
         Lowest expected number, without luck.
     hash_rate_change, hash_price_change, price_change, reward_change, installed_change
@@ -120,8 +120,8 @@ def _change(values: Floats) -> float:
 
 
 def _days_outside(inside: np.ndarray) -> int | None:
-    if inside.all():
+    outside = np.flatnonzero(~inside)
+    if len(outside) == 0:
         return 0
-    left = int(np.argmin(inside))
-    streak = np.convolve(inside[left:], np.ones(_EPOCH_DAYS), mode="valid") > _EPOCH_DAYS - 0.5
-    return int(np.argmax(streak)) if streak.any() else None
+    back = int(outside[-1]) + 1
+    return back - int(outside[0]) if back <= len(inside) - _EPOCH_DAYS else None

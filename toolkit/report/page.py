@@ -133,6 +133,7 @@ def _details(record: RunRecord) -> dict[str, Any]:
 
 
 _OPTIONAL = (
+    "power",
     "schedule",
     "fill_delay",
     "costs",
@@ -187,6 +188,7 @@ def _environment() -> Environment:
         percent=formats.percent,
         plain=formats.plain,
         plural=formats.plural,
+        ratio=formats.ratio,
         small=formats.small,
         words=formats.words,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ class Pane:
 class Picture:
     """An SVG, which notebooks show by themselves."""
 
-    svg: str
+    svg: str = field(repr=False)
 
     def _repr_svg_(self) -> str:
         return self.svg

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from toolkit.record import RunRecord
 
 
 def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str]:
-    """Headline of a run in eight lines: what, basis, numbers, checks, where."""
+    """Headline of a run in ten lines: what, evidence, basis, numbers, benchmarks, checks, where."""
     manifest, net, basis = record.manifest, record.metrics["net"], record.metrics["basis"]
     benchmark = record.metrics["benchmark"]
     reconciliation, audit = manifest["reconciliation"], manifest["audit"]
@@ -18,6 +19,7 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
     return [
         f"{mark}{manifest['title']}   {manifest['start']} to {manifest['end']}   "
         f"{manifest['sessions']} sessions",
+        *_power(manifest.get("power")),
         f"net of costs, {basis['periods_per_year']:g} sessions a year, ratios in excess of cash",
         f"  CAGR {_percent(net['cagr'])}   volatility {_percent(net['volatility'])}   "
         f"Sharpe {_number(net['sharpe'])}   Sortino {_number(net['sortino'])}",
@@ -30,6 +32,7 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
         else f"  {benchmark['name']}: CAGR {_percent(benchmark['cagr'])}   "
         f"Sharpe {_number(benchmark['sharpe'])}   "
         f"max drawdown {_percent(benchmark['max_drawdown'])}",
+        *_beta_matched(record.metrics.get("beta_matched")),
         "  two accounts: "
         + (
             "NOT CHECKED"
@@ -44,6 +47,27 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
         )
         + f"   decisions with relaxed limits: {relaxed}   data notices: {notices}",
         f"  {page if page is not None else folder}",
+    ]
+
+
+def _beta_matched(figures: dict[str, Any] | None) -> list[str]:
+    if figures is None:
+        return []
+    return [
+        f"  {figures['name']}: CAGR {_percent(figures['cagr'])}   "
+        f"Sharpe {_number(figures['sharpe'])}   "
+        f"max drawdown {_percent(figures['max_drawdown'])}"
+    ]
+
+
+def _power(card: dict[str, Any] | None) -> list[str]:
+    if card is None:
+        return []
+    tried = card["variants_tried"]
+    return [
+        f"{card['independent_bets']} independent bets, variants tried: "
+        f"{'not stated' if tried is None else tried}; an information ratio below "
+        f"{card['smallest_information_ratio']:.2f} could not be told from luck"
     ]
 
 

@@ -83,6 +83,7 @@ def compared(metrics: Mapping[str, Any]) -> tuple[tuple[str, str, Mapping[str, A
         ("net", "Strategy, net"),
         ("gross", "Strategy, gross"),
         ("benchmark", str((metrics.get("benchmark") or {}).get("name", "Benchmark"))),
+        ("beta_matched", str((metrics.get("beta_matched") or {}).get("name", "Beta-matched"))),
         ("cash", "Cash"),
     )
     return tuple((key, name, metrics[key]) for key, name in named if metrics.get(key))

@@ -146,7 +146,7 @@ class EpochReversal(PublishedSignal):
     lasting (economic or structural). Known one epoch after the fall; a verdict stands until the
     next one, and is NaN after 60 days. A fall by f leaves the share a standard deviation of about
     0.03 / f: on 5 % the thresholds cannot be told apart, on 20 % they can. Falls of 5 % happen by
-    block luck alone, and what luck took mostly comes back: it reads as weather.
+    block luck alone, of which half comes back on average: as often weather as not.
     """
 
     fall: Fraction = 0.05

@@ -39,7 +39,7 @@ class Reading:
         The thresholds in words.
     since
         Day of the first reading of the present state, with no other state and no time without a
-        reading since.
+        reading since; None where there is but one state.
     known_at
         Moment (UTC) the value became public.
     """
@@ -106,13 +106,14 @@ class Gauge:
             and days[start] - days[start - 1] <= self.signal.max_age
         ):
             start -= 1
+        judged = self.low is not None or self.high is not None
         return Reading(
             name=self.name,
             value=float(values.iloc[-1]),
             unit=field.unit,
             state=states[-1],
             threshold=self.words,
-            since=pd.Timestamp(days[start]).date(),
+            since=pd.Timestamp(days[start]).date() if judged else None,
             known_at=moments[-1],
         )
 

@@ -51,7 +51,7 @@ class DifficultyRegression(PublishedSignal):
         parts = {
             "difficulty": difficulty_by_day(panel),
             "price": bitcoin_price(panel),
-            "supply": panel.field("issuance").apply(_supply, unit="BTC"),
+            "supply": panel.field("issuance").apply(issued, unit="BTC"),
         }
         return together(parts).apply(self._ratio, unit="1")
 
@@ -71,7 +71,8 @@ class DifficultyRegression(PublishedSignal):
         return pd.DataFrame({"intercept": y.mean() - slope * x.mean(), "slope": slope})
 
 
-def _supply(issuance: pd.DataFrame) -> pd.DataFrame:
+def issued(issuance: pd.DataFrame) -> pd.DataFrame:
+    """Coins issued by the end of each day, BTC, from those of each day."""
     if len(issuance) == 0:
         return issuance
     blocks = (issuance.index[0] - _GENESIS) // pd.Timedelta(seconds=BLOCK_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.network.difficulty import BLOCKS_PER_EPOCH, FIRST_SUBSIDY_SATOSHI, HALVING_BLOCKS
 from toolkit.network.economics import SATOSHI_PER_BITCOIN
-from toolkit.network.forecast import FIT_EPOCHS, fit_prior, forecast_retargets
+from toolkit.network.forecast import FIT_EPOCHS, fit_prior, forecast_retarget, forecast_retargets
 from toolkit.panel import Field, Panel
 from toolkit.signals.daily import by_day, together
 from toolkit.signals.epochs import epochs
@@ -41,8 +42,9 @@ class NextRetarget(PublishedSignal):
     session. Those of the retarget's own day are shared out by time, an error of some six blocks at
     most, which the hour allowed for the start of an epoch covers. NaN until 27 epochs are known, in
     an epoch from its first absent day on, and on a day that ends with more blocks than the epoch
-    has: its retarget is about to be public. `forecast_retarget` says how it is computed; what it
-    knows of growth and volatility is fitted to the 26 epochs before.
+    has: its retarget is about to be public. Where a retarget became public on the day of a session,
+    that decision still sees the last forecast of the epoch before. `forecast_retarget` says how it
+    is computed; what it knows of growth and volatility is fitted to the 26 epochs before.
     """
 
     statistic: Literal["change", "standard_error", "band_low", "band_high", "fraction"] = "change"
@@ -75,6 +77,8 @@ class NextRetarget(PublishedSignal):
     def _progress(self, source: Field, daily: Field) -> pd.DataFrame:
         """Epoch, its blocks and its seconds at each day's end; no blocks where no forecast is."""
         days = pd.DatetimeIndex(daily.values.index)
+        if len(source.values) == 0:
+            return pd.DataFrame(np.nan, days, ["epoch", "blocks", "elapsed_seconds"])
         lag = pd.Timedelta(hours=self.published_after_hours)
         # What was public when the day's blocks were: a later retarget is not known yet.
         epoch = source.available_at.searchsorted(daily.available_at, side="right") - 1
@@ -105,7 +109,61 @@ def _since(
     return np.asarray(np.interp(end, at, total) - np.interp(start, at, total))
 
 
-def next_retarget_height(panel: Panel) -> int | None:
+@dataclass(frozen=True)
+class RetargetOutlook:
+    """The next retarget, as the last decision of a panel sees it.
+
+    Parameters
+    ----------
+    height
+        Of the first block of the next epoch; None where the panel cannot tell.
+    change, standard_error, band_low, band_high
+        Of difficulty, fractions, with 90 % between the bounds.
+    fraction
+        Share of the epoch's blocks that was mined by the end of the last day known.
+    known_at
+        When the blocks, or the last retarget, became public.
+    """
+
+    height: int | None
+    change: float
+    standard_error: float
+    band_low: float
+    band_high: float
+    fraction: float
+    known_at: pd.Timestamp
+
+
+def next_retarget(panel: Panel, forecast: NextRetarget | None = None) -> RetargetOutlook | None:
+    """The outlook at the end of a panel, or None where there is no forecast of the last ten days.
+
+    Right after a retarget, before a day of its epoch is public, it is what the past alone says.
+    """
+    signal, now = forecast or NextRetarget(), panel.decisions[-1]
+    known, source = signal.forecasts(panel).until(now), epochs(panel).until(now)
+    told = np.flatnonzero(known.values["change"].notna())
+    if len(told) == 0:
+        return None
+    row, retarget = int(told[-1]), source.available_at[-1]
+    outlook = {name: float(known.values[name].iloc[row]) for name in _COLUMNS}
+    moment = known.available_at[row]
+    if retarget > moment:
+        levels = source.values.iloc[:, 0].to_numpy()
+        outlook, moment = vars(forecast_retarget(levels[-1], 0, 1.0, fit_prior(levels))), retarget
+    if now - moment > signal.max_age + DAY:
+        return None
+    return RetargetOutlook(
+        height=_next_height(panel),
+        change=outlook["change"],
+        standard_error=outlook["standard_error"],
+        band_low=outlook["band_low"],
+        band_high=outlook["band_high"],
+        fraction=outlook["fraction"],
+        known_at=moment,
+    )
+
+
+def _next_height(panel: Panel) -> int | None:
     """Height of the first block of the next epoch, by what the panel knows at its end.
 
     Counted from the genesis block where the difficulties begin with it, else from the last halving

@@ -29,7 +29,7 @@ class HashRibbons(PublishedSignal):
         UTC days in the two averages of the daily hash rate.
     band
         Half-width of the band around 1 within which the last regime stays. One standard deviation
-        of the ratio under a constant hash rate is 0.0108, by block luck alone.
+        of the ratio under a constant hash rate is 0.0108, by block luck alone; 0.0095 on difficulty.
     on
         ``hash_rate``: the published daily series, which vendors estimate each in their way.
         ``difficulty``: the difficulty that was public each day, exact and one to two weeks later.

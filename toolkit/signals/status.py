@@ -8,32 +8,9 @@ from typing import Any
 
 from toolkit.panel import Panel
 from toolkit.signals.reading import Reading, readings
-from toolkit.signals.retarget import NextRetarget, next_retarget_height
+from toolkit.signals.retarget import RetargetOutlook, next_retarget
 
 _HEADINGS = ("signal", "value", "unit", "state", "since", "known at (UTC)", "threshold")
-
-
-@dataclass(frozen=True)
-class RetargetReading:
-    """The next retarget as it is forecast.
-
-    Parameters
-    ----------
-    height
-        First block of the next epoch; None where the data do not tell it.
-    change
-        Expected change of difficulty, a fraction.
-    band_low, band_high
-        The change lies between them with a probability of 90 %.
-    fraction
-        Share of the running epoch that is mined.
-    """
-
-    height: int | None
-    change: float
-    band_low: float
-    band_high: float
-    fraction: float
 
 
 @dataclass(frozen=True)
@@ -43,17 +20,22 @@ class NetworkStatus:
     asof: date
     simulated: bool
     signals: tuple[Reading, ...]
-    next_retarget: RetargetReading | None
+    next_retarget: RetargetOutlook | None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values: days and moments in ISO form, None where there is no reading."""
         content = asdict(self)
         content["asof"] = self.asof.isoformat()
         for reading in content["signals"]:
-            since, known_at = reading["since"], reading["known_at"]
-            reading["since"] = None if since is None else since.isoformat()
-            reading["known_at"] = None if known_at is None else known_at.isoformat()
+            reading["since"] = _iso(reading["since"])
+            reading["known_at"] = _iso(reading["known_at"])
+        if self.next_retarget is not None:
+            content["next_retarget"]["known_at"] = _iso(self.next_retarget.known_at)
         return content
+
+
+def _iso(moment: date | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def network_status(panel: Panel) -> NetworkStatus:
@@ -67,19 +49,7 @@ def network_status(panel: Panel) -> NetworkStatus:
         The panel lacks a field that a signal reads.
     """
     signals = tuple(readings(panel))
-    return NetworkStatus(panel.sessions[-1].date(), panel.simulated, signals, _next_retarget(panel))
-
-
-def _next_retarget(panel: Panel) -> RetargetReading | None:
-    """The latest forecast that is public; None where it is too old or there is none."""
-    signal = NextRetarget()
-    known = signal.forecasts(panel).until(panel.decisions[-1]).values.dropna()
-    if known.empty or panel.sessions[-1] - known.index[-1] > signal.max_age:
-        return None
-    latest = known.iloc[-1]
-    names = ("change", "band_low", "band_high", "fraction")
-    values = {name: float(latest[name]) for name in names}
-    return RetargetReading(height=next_retarget_height(panel), **values)
+    return NetworkStatus(panel.sessions[-1].date(), panel.simulated, signals, next_retarget(panel))
 
 
 def status_lines(status: NetworkStatus) -> list[str]:
@@ -108,7 +78,7 @@ def _shown(value: float, unit: str) -> str:
     return f"{value:+.1%}" if unit == "fraction" else f"{value:.4g}"
 
 
-def _retarget_line(retarget: RetargetReading | None) -> str:
+def _retarget_line(retarget: RetargetOutlook | None) -> str:
     if retarget is None:
         return "Next retarget: no forecast, for want of recent days or of past epochs."
     height = "" if retarget.height is None else f" at height {retarget.height:,}"

@@ -1,0 +1,1 @@
+"""What past records say about signals, and how much of it can be believed."""

@@ -1,0 +1,243 @@
+"""What each signal foretold: rank correlation with what could still be earned after it was known.
+
+A signal with a column an asset is judged across assets: its ranks against those of the returns that
+follow. A signal of the whole market has one value a session and is judged over time, against the
+return of the equally weighted miners less bitcoin's, which is what such a signal is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit.errors import ConfigError
+from toolkit.panel import Panel
+from toolkit.signals.price import Momentum
+from toolkit.signals.signal import Signal
+from toolkit.strategy import share_equally
+from toolkit.universe import MINERS, Sleeve
+
+Floats = NDArray[np.float64]
+
+HORIZONS = (1, 5, 21, 63)
+SMALLEST_CROSS_SECTION = 5
+SMALLEST_SAMPLE = 60
+_NORMAL_95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Score:
+    """One signal at one horizon.
+
+    Attributes
+    ----------
+    horizon
+        Sessions of the return, which begins at the close of the session after the decision: the
+        first at which an order of that decision can fill.
+    coefficient, low, high
+        Information coefficient and the bounds of its 95 % interval; None where fewer than 60
+        sessions, or 3 windows that do not overlap, have both signal and return.
+    observations
+        Sessions that entered; returns of horizon h overlap, which the interval allows for.
+    """
+
+    horizon: int
+    coefficient: float | None
+    low: float | None
+    high: float | None
+    observations: int
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """What one signal foretold.
+
+    Attributes
+    ----------
+    judged
+        ``across assets`` or ``over time``.
+    scores
+        One a horizon: how its information decays.
+    turnover
+        Mean change of the signal's ranks from session to session, a year: 1 is a complete change
+        of order. None where nothing was ranked.
+    events
+        Sessions on which the value of any asset changed its sign, or the one value changed it.
+    momentum_correlation
+        Rank correlation with plain momentum of 126 sessions, of the same assets or of the miners
+        less bitcoin; None where it is undefined.
+    """
+
+    name: str
+    judged: str
+    scores: tuple[Score, ...]
+    turnover: float | None
+    events: int
+    momentum_correlation: float | None
+
+
+def scorecards(
+    signals: Mapping[str, Signal],
+    panel: Panel,
+    horizons: Sequence[int] = HORIZONS,
+    first: pd.Timestamp | None = None,
+) -> list[Scorecard]:
+    """A card a signal, in the order given.
+
+    Parameters
+    ----------
+    horizons
+        Sessions, increasing.
+    first
+        First session that is judged; earlier ones only warm the signals up. None for all.
+
+    Raises
+    ------
+    ConfigError
+        A horizon below 1.
+    """
+    if not horizons or min(horizons) < 1:
+        raise ConfigError(f"horizons = {tuple(horizons)}: expected whole sessions, 1 or more.")
+    market, since = _Market(panel), panel.sessions[0] if first is None else first
+    values = {name: signal.compute(panel) for name, signal in signals.items()}
+    return [
+        _card(name, found[since:].reindex(found.index), market, horizons)
+        for name, found in values.items()
+    ]
+
+
+class _Market:
+    """What signals are held against, computed once."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        risky = [sleeve for sleeve in Sleeve if sleeve is not Sleeve.CASH]
+        self.eligible = panel.members(risky).to_numpy()
+        self.prices = panel.prices().where(self.eligible)
+        self.momentum = Momentum().compute(panel).where(self.eligible)
+        returns = panel.returns()
+        held = share_equally(panel.members(MINERS)).shift(1)
+        bitcoin = returns.where(panel.members([Sleeve.BITCOIN])).mean(axis=1)
+        miners = (held * returns).sum(axis=1, min_count=1)
+        self.spread = pd.Series(np.log1p(miners) - np.log1p(bitcoin), panel.sessions)
+
+    def forward(self, horizon: int) -> pd.DataFrame:
+        """Return of each asset from the close after the decision over the horizon."""
+        # Whoever held until a closing keeps what it paid: its loss belongs to the record.
+        later = self.panel.prices().ffill().shift(-1 - horizon)
+        return later / self.prices.shift(-1) - 1.0
+
+    def forward_spread(self, horizon: int) -> pd.Series:
+        """Log return of miners less bitcoin over the same sessions."""
+        total = self.spread.rolling(horizon, min_periods=horizon).sum()
+        return total.shift(-1 - horizon)
+
+
+def _card(name: str, values: pd.DataFrame, market: _Market, horizons: Sequence[int]) -> Scorecard:
+    if values.shape[1] == 1:
+        value = values.iloc[:, 0].replace([np.inf, -np.inf], np.nan)
+        scores = tuple(_over_time(value, market.forward_spread(h), h) for h in horizons)
+        trend = market.spread.rolling(126).sum()
+        ranks = pd.DataFrame({"rank": value.rank(pct=True)})
+        both = pd.concat([value, trend], axis=1).dropna()
+        momentum = _correlation(both.iloc[:, 0], both.iloc[:, 1])
+        judged, signs = "over time", _signs(values)
+    else:
+        known = values.reindex(columns=market.prices.columns).where(market.eligible)
+        scores = tuple(_across(known, market.forward(h), h) for h in horizons)
+        ranks = known.rank(axis=1, pct=True)
+        shared = _by_session(known, market.momentum).dropna()
+        momentum = float(shared.mean()) if len(shared) else None
+        judged, signs = "across assets", _signs(known)
+    moves = ranks.diff().abs().to_numpy()
+    per_year = market.panel.periods_per_year
+    turned = (signs != signs.shift(1)) & signs.notna() & signs.shift(1).notna()
+    return Scorecard(
+        name=name,
+        judged=judged,
+        scores=scores,
+        turnover=float(np.nanmean(moves) * per_year) if np.isfinite(moves).any() else None,
+        events=int(turned.any(axis=1).sum()),
+        momentum_correlation=momentum,
+    )
+
+
+def _signs(values: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(np.sign(values.to_numpy(dtype=float)), values.index, values.columns)
+
+
+def _across(values: pd.DataFrame, forward: pd.DataFrame, horizon: int) -> Score:
+    """Mean over sessions of the rank correlation across assets."""
+    coefficients = _by_session(values, forward).dropna().to_numpy()
+    return _score(coefficients, horizon)
+
+
+def _by_session(values: pd.DataFrame, other: pd.DataFrame) -> pd.Series:
+    """Rank correlation across assets on each session; NaN with fewer than five, or with ties only."""
+    both = values.notna() & other.notna()
+    left = values.where(both).rank(axis=1)
+    right = other.where(both).rank(axis=1)
+    left, right = left.sub(left.mean(axis=1), axis=0), right.sub(right.mean(axis=1), axis=0)
+    size = ((left**2).sum(axis=1) * (right**2).sum(axis=1)) ** 0.5
+    found: pd.Series = (left * right).sum(axis=1) / size.where(size > 0.0)
+    return found.where(both.sum(axis=1) >= SMALLEST_CROSS_SECTION)
+
+
+def _over_time(value: pd.Series, forward: pd.Series, horizon: int) -> Score:
+    """Rank correlation over time; the products of the standardised ranks are its observations."""
+    both = pd.concat([value, forward], axis=1).dropna()
+    ranks = both.rank()
+    deviation = ranks.std(ddof=0)
+    if len(both) < 2 or not (deviation > 0.0).all():
+        return Score(horizon, None, None, None, len(both))
+    standard = (ranks - ranks.mean()) / deviation
+    return _score(standard.prod(axis=1).to_numpy(), horizon)
+
+
+def _score(observations: Floats, horizon: int) -> Score:
+    """Mean with an interval that allows for returns which overlap, and a signal that persists."""
+    count = len(observations)
+    if count < max(SMALLEST_SAMPLE, 3 * horizon):
+        return Score(horizon, None, None, None, count)
+    mean = float(observations.mean())
+    # Newey and West (1987), with lags beyond the overlap: signals change slowly.
+    lags = min(count - 1, max(horizon, round(4.0 * (count / 100.0) ** (2.0 / 9.0))) * 2)
+    centred = observations - mean
+    variance = float(centred @ centred) / count
+    for lag in range(1, lags + 1):
+        weight = 1.0 - lag / (lags + 1.0)
+        variance += 2.0 * weight * float(centred[lag:] @ centred[:-lag]) / count
+    error = float(np.sqrt(max(variance, 0.0) / count))
+    return Score(horizon, mean, mean - _NORMAL_95 * error, mean + _NORMAL_95 * error, count)
+
+
+def _correlation(left: pd.Series, right: pd.Series) -> float | None:
+    if len(left) < SMALLEST_SAMPLE or left.nunique() < 2 or right.nunique() < 2:
+        return None
+    return float(left.rank().corr(right.rank()))
+
+
+def scorecard_table(cards: Sequence[Scorecard]) -> pd.DataFrame:
+    """The cards as a table: a row a signal, for readers."""
+    rows = []
+    for card in cards:
+        row: dict[str, object] = {"signal": card.name, "judged": card.judged}
+        for score in card.scores:
+            row[f"{score.horizon} sessions"] = _shown(score)
+        momentum = card.momentum_correlation
+        row["turnover"] = "-" if card.turnover is None else f"{card.turnover:.1f}"
+        row["events"] = str(card.events)
+        row["momentum"] = "-" if momentum is None else f"{momentum:+.2f}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _shown(score: Score) -> str:
+    if score.coefficient is None or score.low is None or score.high is None:
+        return "-"
+    beyond = "*" if score.low > 0.0 or score.high < 0.0 else " "
+    return f"{score.coefficient:+.3f}{beyond}[{score.low:+.3f}, {score.high:+.3f}]"

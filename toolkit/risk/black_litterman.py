@@ -1,0 +1,171 @@
+"""Expected returns from an equilibrium and from views held with more or less confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit.errors import ConfigError, DataError, UnknownAssetError, suggestion
+from toolkit.units import Fraction, component
+
+Floats = NDArray[np.float64]
+
+
+@component
+class View:
+    """An opinion: this portfolio will return so much.
+
+    Parameters
+    ----------
+    portfolio
+        Weight of each asset it speaks of; an absolute view names one asset with weight 1, a
+        relative one has weights that sum to 0.
+    expected_return
+        Of that portfolio, a fraction a year in excess of cash.
+    confidence
+        Between 0, which ignores the view, and 1, which takes it as certain; at 0.5 the posterior
+        return of a lone view's portfolio lies half-way between the prior and the view.
+    """
+
+    portfolio: dict[str, float]
+    expected_return: float
+    confidence: Fraction = 0.5
+
+    def __post_init__(self) -> None:
+        values = [self.expected_return, *self.portfolio.values()]
+        if not np.isfinite(values).all() or not any(self.portfolio.values()):
+            raise ConfigError(
+                f"View {self.portfolio} of {self.expected_return}: expected finite numbers, and at "
+                "least one weight that is not 0."
+            )
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What prior and views say together.
+
+    Parameters
+    ----------
+    expected_returns
+        By asset, fractions a year in excess of cash.
+    covariance
+        Of returns around them: the given one plus the uncertainty that is left in the means.
+    """
+
+    expected_returns: pd.Series
+    covariance: pd.DataFrame
+
+
+def equilibrium_returns(
+    covariance: pd.DataFrame, weights: pd.Series, risk_aversion: float = 2.5
+) -> pd.Series:
+    """Expected returns at which the given weights would be optimal: risk aversion x S w.
+
+    Parameters
+    ----------
+    covariance
+        Assets x assets, annual.
+    weights
+        Of the same assets; absent ones count as 0.
+
+    Raises
+    ------
+    UnknownAssetError
+        A weight of an asset the covariance does not have.
+    """
+    _demand_known(weights.index, covariance)
+    held = weights.reindex(covariance.index, fill_value=0.0).to_numpy(dtype=float)
+    return pd.Series(risk_aversion * covariance.to_numpy() @ held, covariance.index)
+
+
+def posterior(
+    prior: pd.Series, covariance: pd.DataFrame, views: Sequence[View], tau: float = 0.05
+) -> Posterior:
+    """Posterior of the expected returns.
+
+    Parameters
+    ----------
+    prior
+        Expected returns without the views, by asset; a fraction a year in excess of cash.
+    covariance
+        Of returns: assets x assets in the order of the prior, annual.
+    views
+        None leaves the prior, and adds its uncertainty to the covariance.
+    tau
+        Uncertainty of the prior: its covariance is tau times that of returns.
+
+    Raises
+    ------
+    UnknownAssetError
+        A view on an asset that is not in the prior.
+    DataError
+        Prior and covariance of different assets, missing values, or views that are certain and
+        repeat or contradict one another.
+
+    Notes
+    -----
+    With P the portfolios of the views and Q their returns, the posterior mean is
+    m + tau S P' (P tau S P' + Omega)^-1 (Q - P m). Omega is diagonal: (1 - c)/c times the
+    variance of the view's portfolio under the prior, for a confidence c.
+
+    References
+    ----------
+    He and Litterman, The intuition behind Black-Litterman model portfolios (1999); the form of
+    Omega is that of Idzorek (2005) in closed form.
+    """
+    if not (prior.index.equals(covariance.index) and prior.index.equals(covariance.columns)):
+        raise DataError("The prior and the covariance have different assets; align them first.")
+    means, spread = prior.to_numpy(dtype=float), covariance.to_numpy(dtype=float)
+    if not (np.isfinite(means).all() and np.isfinite(spread).all()):
+        raise DataError(
+            "The prior or the covariance has a missing or infinite value; leave it out."
+        )
+    if not 0.0 < tau < np.inf:
+        raise ConfigError(f"tau = {tau} must be positive and finite.")
+    uncertain = tau * spread
+    if views:
+        means, uncertain = _updated(means, uncertain, views, prior.index)
+    total = spread + uncertain
+    return Posterior(
+        pd.Series(means, prior.index),
+        pd.DataFrame((total + total.T) / 2.0, prior.index, prior.index),
+    )
+
+
+def _updated(
+    means: Floats, uncertain: Floats, views: Sequence[View], assets: pd.Index
+) -> tuple[Floats, Floats]:
+    portfolios = np.zeros((len(views), len(assets)))
+    for row, view in enumerate(views):
+        for name, weight in view.portfolio.items():
+            if name not in assets:
+                raise UnknownAssetError(f"A view names {name!r}. {suggestion(name, assets)}")
+            portfolios[row, assets.get_loc(name)] = weight
+    confidence = np.array([view.confidence for view in views])
+    told = np.array([view.expected_return for view in views])
+    prior_spread = portfolios @ uncertain @ portfolios.T
+    scale = np.sqrt(np.diag(prior_spread))
+    if (scale <= 0.0).any():
+        empty = views[int(np.argmin(scale))].portfolio
+        raise DataError(f"The view on {empty} is on a portfolio without risk; leave it out.")
+    # Omega is infinite at a confidence of 0; times the confidence everything stays finite.
+    weight = np.sqrt(confidence) / scale
+    joint = weight[:, None] * prior_spread * weight + np.diag(1.0 - confidence)
+    if np.linalg.eigvalsh(joint)[0] < 1e-10:
+        raise DataError(
+            "Views that are certain repeat or contradict one another; lower a confidence below 1."
+        )
+    gain = np.linalg.solve(joint, weight[:, None] * (portfolios @ uncertain)).T * weight
+    return means + gain @ (told - portfolios @ means), uncertain - gain @ portfolios @ uncertain
+
+
+def _demand_known(names: pd.Index, covariance: pd.DataFrame) -> None:
+    for name in names:
+        if name not in covariance.index:
+            raise UnknownAssetError(
+                f"A weight names {name!r}. {suggestion(str(name), covariance.index)}"
+            )

@@ -305,6 +305,16 @@ def test_a_run_never_sees_what_was_announced_after_its_end(tmp_path):
         assert not any(notice.kind == "field_ended" for notice in panel.notices)
 
 
+def test_a_run_that_ends_on_the_day_of_an_evening_announcement_sees_it(tmp_path):
+    source, universe = folder_of(
+        tmp_path,
+        "announce_date,ticker,event_type,mw,mw_basis,publication_time\n"
+        "2021-07-02,ONE,colo_contract,10,critical_it,after_close\n",
+    )
+    panel = assemble([source], universe, end=date(2021, 7, 2))
+    assert panel.known("contracted_mw")["ONE"].iloc[-1] == 10.0
+
+
 # Reading
 
 PRICES = "date,BIL,ONE\n2021-07-01,100,5\n2021-07-02,100,5\n2021-07-06,100,5\n2021-07-07,100,5\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from math import log
 from pathlib import Path
@@ -242,6 +243,11 @@ def test_the_last_event_is_the_latest_that_the_last_decision_knew(panel):
     later = last_events(panel)
     assert later["ONE"] == LastEvent(date(2024, 7, 11), ("milestone",))
     assert "ENDS" not in later  # Its holders have been paid.
+
+
+def test_an_event_that_is_in_the_fields_but_not_public_yet_is_not_the_last(panel):
+    shorter = replace(panel, sessions=SESSIONS[SESSIONS <= "2024-04-10"])
+    assert last_events(shorter)["ONE"] == LastEvent(date(2024, 3, 2), ("colocation_contract",))
 
 
 def test_kinds_of_one_day_are_told_together():

@@ -17,7 +17,8 @@ What is planted, and nothing else:
   unexpected change of the hash rate, at once. What can be foreseen in the network
   (`sample_network`: the migration model) is priced already and earns nothing.
 - *Pivot.* From its dated membership on, within 180 days, a pivoting miner gives up its exposure to
-  the hash price but for half of it in bitcoin, and gains an AI exposure of 1.5.
+  the hash price but for half of it in bitcoin, gains an AI exposure of 1.5, and leaves the crowd
+  of miners, with a quarter less of noise.
 - *Noise as large as it is.* Miners' own noise and the share of it in their variance are those of
   real miners, so most have an R-squared near 0.2; one has twice the noise of the others.
 - *Announcements* of contracts, statements and a rename, each dated, and one of a ban. Their prices
@@ -63,7 +64,7 @@ from toolkit.data.sample_network import (
     run_network,
 )
 from toolkit.data.sample_prices import Factors, closes, draw_factors
-from toolkit.data.sample_truth import Truth, ai_shares, confounders, exit_table
+from toolkit.data.sample_truth import Truth, ai_shares, confounders
 from toolkit.errors import ConfigError, DataError
 from toolkit.network.fleet import FleetResult
 from toolkit.panel import PRICE_FIELD, Field, Notice
@@ -76,10 +77,13 @@ _AFTER_CLOSE = pd.Timedelta(hours=21, minutes=30)
 _STREAMS = ("uptime", "conditions", "exits", "luck", "turbulence", "factors", "crowd", "own",
             "reactions", "cash")  # fmt: skip
 
+_FIRST_STREAM = 40
+"""The first round number with which bitcoin in the default market neither collapses nor soars."""
+
 
 @component
 class SampleMarket:
-    """A simulated market of 14 invented assets and the network they depend on.
+    """A simulated market of 15 invented assets and the network they depend on.
 
     Parameters
     ----------
@@ -167,7 +171,9 @@ class SampleMarket:
         for plan in PLANS:
             day = sessions[self._timeline.session(plan.at, -1)]
             rows.append((plan.asset, day, plan.kind, plan.megawatts, _AFTER_CLOSE))
-        for first in (self._timeline.days[e.first] for e in self._shocks.exits if e.kind == "ban"):
+        for first in (
+            self._timeline.days[e.first] for e in self._shocks.departures if e.kind == "ban"
+        ):
             before = sessions[int(sessions.searchsorted(first)) - 1]
             rows.append((ALL, before, "regulation", np.nan, pd.Timedelta(hours=12)))
         columns = ["asset", "day", "kind", "megawatts", "published_at"]
@@ -178,12 +184,12 @@ class SampleMarket:
     @cached_property
     def truth(self) -> Truth:
         """What really happened: who pivoted when, which exits were of which kind, what misleads."""
-        exits = exit_table(self._timeline.days, self._shocks.exits)
+        departures = self._shocks.departures
         return Truth(
             self._ai_share,
-            exits,
             machines_gone(self._run, self._shocks),
-            confounders(self._timeline, self._factors, self._closes, exits),
+            departures,
+            confounders(self._timeline, self._factors, self._closes, departures),
         )
 
     @cached_property
@@ -217,7 +223,8 @@ class SampleMarket:
 
     def _stream(self, name: str) -> np.random.Generator:
         """Own generator for each kind of draw, so that they do not shift one another."""
-        return np.random.Generator(np.random.PCG64([self.seed, _STREAMS.index(name)]))
+        number = _FIRST_STREAM + _STREAMS.index(name)
+        return np.random.Generator(np.random.PCG64([self.seed, number]))
 
     @cached_property
     def _shocks(self) -> Shocks:

@@ -13,7 +13,7 @@ outside, all of it independent of every price:
 - *Rent of AI hosting, power price, financing spread, fees*: each wanders around a level, the rent
   around one that rises by 10 % a year from 75 USD per kW-month.
 
-Heights count 144 blocks a day from 2009-01-03. Machines improve by 25 % a year (log) and were as
+Heights count 144 blocks a day from 2009-01-03. Machines improve by 40 % a year (log) and were as
 good as those of mid-2026 then; the fleet is scaled to its first day's price.
 """
 
@@ -29,17 +29,21 @@ import pandas as pd
 
 from toolkit.data.sample_cast import MINERS, SOURCE, Timeline
 from toolkit.data.sample_prices import Streams
-from toolkit.data.sample_truth import Exit
+from toolkit.data.sample_truth import Episode
 from toolkit.network.chain import EXAHASH, Start
 from toolkit.network.cohorts import (
     Conversion,
     Entry,
     Fleet,
     Relocation,
-    equilibrium,
     lognormal_fleet,
 )
-from toolkit.network.difficulty import BLOCKS_PER_EPOCH, HASHES_PER_DIFFICULTY, block_subsidy
+from toolkit.network.difficulty import (
+    BLOCKS_PER_EPOCH,
+    HALVING_BLOCKS,
+    HASHES_PER_DIFFICULTY,
+    block_subsidy,
+)
 from toolkit.network.economics import DAY_SECONDS, SATOSHI_PER_BITCOIN
 from toolkit.network.fleet import FleetResult, simulate_fleet
 from toolkit.network.present_value import HostingTerms, MiningTerms
@@ -52,7 +56,7 @@ _GENESIS = pd.Timestamp("2009-01-03")
 _ESTIMATED_TIME = pd.Timedelta(hours=6)
 _VENDOR_LAG = pd.Timedelta(hours=1)
 _CALIBRATED = date(2026, 7, 1)
-_IMPROVEMENT = 0.25
+_IMPROVEMENT = 0.40
 _COST, _COST_SIGMA = 21.0, 0.39
 _HASH_PRICE, _RUNNING = 31.5, 0.85
 _MACHINES_LEAVE_AFTER, _MACHINES_LEAVE_WITHIN, _SHARE_OF_A_MINER = 270, 45, 0.06
@@ -71,14 +75,14 @@ class Shocks:
         Share of the machines that runs, before weather.
     conditions
         Columns `rent`, `power_price`, `credit`, `fees` of the model's paths.
-    exits
+    departures
         What leaves, and why.
     """
 
     surprise: np.ndarray
     running: np.ndarray
     conditions: Mapping[str, np.ndarray]
-    exits: tuple[Exit, ...]
+    departures: tuple[Episode, ...]
 
 
 def draw_shocks(timeline: Timeline, streams: Streams) -> Shocks:
@@ -108,7 +112,7 @@ def _wandering(noise: np.ndarray, spread: float, life: float) -> np.ndarray:
     return _decayed(spread * np.sqrt(2.0 / life) * noise, life)
 
 
-def _exits(timeline: Timeline, draws: np.random.Generator) -> tuple[Exit, ...]:
+def _exits(timeline: Timeline, draws: np.random.Generator) -> tuple[Episode, ...]:
     days = len(timeline.days)
     count = max(4, round(1.3 * days / 365.25))
     kinds = ["ban"] + ["weather" if n % 2 else "lasting" for n in range(1, count)]
@@ -122,25 +126,26 @@ def _exits(timeline: Timeline, draws: np.random.Generator) -> tuple[Exit, ...]:
             share, within = 0.10 + 0.15 * size, 20.0 + 40.0 * pace
         else:
             share, within = 0.08 + 0.17 * size, 5.0 + 15.0 * pace
-        found.append(Exit(str(kind), "", first, first + int(within) - 1, share))
+        found.append(Episode(str(kind), "", first, first + int(within) - 1, share))
     for part in MINERS:
         if part.pivots is not None:
             first = timeline.row(part.pivots) + _MACHINES_LEAVE_AFTER
             last = first + _MACHINES_LEAVE_WITHIN - 1
-            found.append(Exit("lasting", part.id, first, last, _SHARE_OF_A_MINER))
-    return tuple(sorted((e for e in found if e.first < days), key=lambda e: e.first))
+            found.append(Episode("lasting", part.id, first, last, _SHARE_OF_A_MINER))
+    return tuple(sorted((e for e in found if e.last < days), key=lambda e: e.first))
 
 
 def run_network(timeline: Timeline, price: np.ndarray, shocks: Shocks, seed: int) -> FleetResult:
     """The migration model over a market's days."""
     days, height = timeline.days, _first_height(timeline.days)
     reward = price[0] * (block_subsidy(height) / SATOSHI_PER_BITCOIN + shocks.conditions["fees"][0])
-    fleet = _fleet(timeline.start, float(reward))
+    behind = float(np.exp(_IMPROVEMENT * (_CALIBRATED - timeline.start).days / 365.25))
+    hash_rate = float(reward) * 144.0 / (1000.0 * _HASH_PRICE * behind)
+    fleet = _fleet(hash_rate / _RUNNING, behind)
     # Part of the machines that pay is never on, and the difficulty of the first day knows it.
-    hash_rate = equilibrium(fleet, float(reward)).hash_rate * EXAHASH * shocks.running[0]
-    difficulty = hash_rate * 600.0 / HASHES_PER_DIFFICULTY
-    withdrawn = _withdrawn(len(days), shocks.exits)
-    off = 1.0 - shocks.running * (1.0 - weather(len(days), shocks.exits))
+    difficulty = hash_rate * EXAHASH * shocks.running[0] * 600.0 / HASHES_PER_DIFFICULTY
+    withdrawn = _withdrawn(len(days), shocks.departures)
+    off = 1.0 - shocks.running * (1.0 - weather(len(days), shocks.departures))
     paths = pd.DataFrame(
         {"price": price, **shocks.conditions, "curtailment": off, **withdrawn}, index=days
     )
@@ -151,9 +156,8 @@ def _first_height(days: pd.DatetimeIndex) -> int:
     return BLOCKS_PER_EPOCH * round((days[0] - _GENESIS).days * 144 / BLOCKS_PER_EPOCH)
 
 
-def _fleet(start: date, reward: float) -> Fleet:
-    behind = float(np.exp(_IMPROVEMENT * (_CALIBRATED - start).days / 365.25))
-    capacity = reward * 144.0 / (_HASH_PRICE * behind) / 1000.0 / _RUNNING
+def _fleet(capacity: float, behind: float) -> Fleet:
+    """Miners as in mid-2026, with machines that are worse by a factor."""
     today = lognormal_fleet(capacity, median_cost=_COST * behind, sigma=_COST_SIGMA, cohorts=12)
     return Fleet(
         today.cohorts,
@@ -162,7 +166,7 @@ def _fleet(start: date, reward: float) -> Fleet:
             efficiency=15.0 * behind,
             technology_drift=_IMPROVEMENT,
         ),
-        relocation=Relocation(share=0.4),
+        relocation=Relocation(share=0.4, classes=2),
         conversion=Conversion(
             MiningTerms(
                 hash_price_drift=-_IMPROVEMENT,
@@ -180,29 +184,29 @@ def _fleet(start: date, reward: float) -> Fleet:
     )
 
 
-def weather(days: int, exits: tuple[Exit, ...]) -> np.ndarray:
+def weather(days: int, departures: tuple[Episode, ...]) -> np.ndarray:
     """Share of the running machines that weather keeps off, by day."""
     on = np.ones(days)
-    for exit in exits:
-        if exit.kind == "weather":
-            on[exit.first : exit.last + 1] *= 1.0 - exit.share
+    for episode in departures:
+        if episode.kind == "weather":
+            on[episode.first : episode.last + 1] *= 1.0 - episode.share
     return 1.0 - on
 
 
-def _leaving(days: int, exits: tuple[Exit, ...]) -> dict[str, np.ndarray]:
+def _leaving(days: int, departures: tuple[Episode, ...]) -> dict[str, np.ndarray]:
     """Log change of the number of machines on each day, by law and for hosting."""
     left = {kind: np.zeros(days) for kind in ("ban", "lasting")}
-    for exit in exits:
-        if exit.kind in left:
-            within = exit.last - exit.first + 1
-            ramp = np.clip((np.arange(days) - exit.first + 1) / within, 0.0, 1.0)
-            left[exit.kind] += np.diff(np.log1p(-exit.share * ramp), prepend=0.0)
+    for episode in departures:
+        if episode.kind in left:
+            within = episode.last - episode.first + 1
+            ramp = np.clip((np.arange(days) - episode.first + 1) / within, 0.0, 1.0)
+            left[episode.kind] += np.diff(np.log1p(-episode.share * ramp), prepend=0.0)
     return left
 
 
-def _withdrawn(days: int, exits: tuple[Exit, ...]) -> dict[str, np.ndarray]:
+def _withdrawn(days: int, departures: tuple[Episode, ...]) -> dict[str, np.ndarray]:
     """The model's paths of what was taken off so far, as shares of what was there at first."""
-    left = _leaving(days, exits)
+    left = _leaving(days, departures)
     # Each takes its share of what is still there; together they cannot take more than all.
     still = np.exp(np.cumsum(left["ban"] + left["lasting"]))
     loss = -np.diff(still, prepend=1.0)
@@ -216,7 +220,7 @@ def _withdrawn(days: int, exits: tuple[Exit, ...]) -> dict[str, np.ndarray]:
 def machines_gone(result: FleetResult, shocks: Shocks) -> pd.DataFrame:
     """Share of the machines that is missing by day and cause; see `sample_truth.Truth`."""
     days = result.days
-    left = _leaving(len(days), shocks.exits)
+    left = _leaving(len(days), shocks.departures)
     installed, hashing = result.installed.sum(axis=1), result.hashing.sum(axis=1)
     rules, efficiency = result.rules, result.cohorts["efficiency"].to_numpy()
     # Who signs of his own accord switches off shortly before the rent begins.
@@ -228,11 +232,18 @@ def machines_gone(result: FleetResult, shocks: Shocks) -> pd.DataFrame:
         {
             "lasting": -np.expm1(np.cumsum(left["lasting"] + converted)),
             "ban": -np.expm1(np.cumsum(left["ban"])),
-            "weather": weather(len(days), shocks.exits),
+            "weather": weather(len(days), shocks.departures),
             "price": 1.0 - hashing / installed,
         },
         index=days,
     )
+
+
+def _issued(height: np.ndarray) -> np.ndarray:
+    """BTC issued before a height."""
+    eras = HALVING_BLOCKS * np.arange(34)
+    coins = [HALVING_BLOCKS * block_subsidy(int(era)) / SATOSHI_PER_BITCOIN for era in eras[:-1]]
+    return np.asarray(np.interp(height, eras, np.append(0.0, np.cumsum(coins))))
 
 
 def network_fields(result: FleetResult) -> Mapping[str, Field]:
@@ -259,7 +270,7 @@ def network_fields(result: FleetResult) -> Mapping[str, Field]:
     done = np.interp(height, at_retarget, work)
     done += np.maximum(height - at_retarget[-1], 0.0) * difficulty[-1]
     published = np.diff(done) * HASHES_PER_DIFFICULTY / DAY_SECONDS
-    issuance = result.daily["issuance"].to_numpy()
+    issuance = np.diff(_issued(height))
     fees = result.paths[:, 4] * blocks
     price = result.paths[:, 0]
     daily = {
@@ -278,6 +289,6 @@ def network_fields(result: FleetResult) -> Mapping[str, Field]:
     labels, public = moments.normalize(), moments.tz_localize("UTC") + _ESTIMATED_TIME
     by_epoch = pd.DataFrame({"difficulty": difficulty}, index=labels)
     lengths = pd.DataFrame({"epoch_days": 14.0 * difficulty[:-1] / difficulty[1:]}, labels[:-1])
-    fields["difficulty"] = Field(by_epoch, public, "difficulty", SOURCE)
+    fields["difficulty"] = Field(by_epoch, public, "1", SOURCE)
     fields["epoch_days"] = Field(lengths, public[1:], "days", SOURCE)
     return fields

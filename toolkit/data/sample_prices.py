@@ -39,6 +39,7 @@ _SHARED = 0.24
 _CROWD = 0.26
 _COINS_KEPT = 0.5
 _HOSTING = 1.5
+_CALM_OF_RENT = 0.25
 _REACTION = 0.10
 _CRASH = 0.70
 _UP = 0.7
@@ -161,6 +162,7 @@ def _returns(
             total += _HOSTING * share * factors.ai
             crowd = np.sqrt(_CROWD) * (1.0 - share)
             noise = crowd * factors.crowd + np.sqrt(1.0 - crowd**2) * noise
+            noise *= 1.0 - _CALM_OF_RENT * share
         daily = part.volatility / np.sqrt(_DAYS if always else _WEEKDAYS)
         total += daily * factors.turbulence[:, 2] * noise
         if part.sleeve is Sleeve.CASH:

@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 
 from toolkit.errors import ConfigError
-from toolkit.network.chain import EXAHASH
+from toolkit.network.chain import EXAHASH, Floats
 from toolkit.network.cohorts import BLOCKS_PER_DAY
 from toolkit.network.difficulty import HASHES_PER_DIFFICULTY
 from toolkit.network.economics import DAY_SECONDS
-from toolkit.network.fleet import FleetResult, Floats
+from toolkit.network.fleet import FleetResult
 
 Verdict = Literal["return to equilibrium", "cyclical decline", "structural decline"]
 

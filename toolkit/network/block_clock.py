@@ -146,3 +146,9 @@ def hash_price(price: float, fees: float, clock: Floats) -> float:
     subsidy = math.floor(5e9 / 2.0**era) / 1e8 if era < _LAST_ERA else 0.0
     hashes = _HASHES / float(clock[TARGET])
     return price * (subsidy + fees) * DAY_SECONDS * 1e15 / hashes
+
+
+@compiled
+def equilibrium_rate(clock: Floats) -> float:
+    """Hash rate, EH/s, at which the difficulty in force stays."""
+    return _HASHES / float(clock[TARGET]) * (_EPOCH - 1.0) / _EPOCH_TIME / EXAHASH

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from toolkit.errors import ConfigError, DataError
 from toolkit.network.difficulty import BLOCKS_PER_EPOCH, EPOCH_SECONDS
@@ -22,7 +22,15 @@ from toolkit.network.present_value import HostingTerms, MiningTerms
 from toolkit.units import Days, Fraction, NonNegative, Positive, component
 
 Floats = NDArray[np.float64]
-DayRange = tuple[Days, Days]
+
+
+def _rising(days: tuple[int, int]) -> tuple[int, int]:
+    if days[0] > days[1]:
+        raise ValueError("the shortest delay must not be longer than the longest")
+    return days
+
+
+DayRange = Annotated[tuple[Days, Days], AfterValidator(_rising)]
 
 BLOCKS_PER_DAY = 86_400.0 * (BLOCKS_PER_EPOCH - 1) / EPOCH_SECONDS
 """Blocks a day in equilibrium, 143.93: the retarget times 2,015 of the 2,016 intervals."""
@@ -71,13 +79,18 @@ class Switching:
     patience_days
         For how many days in a row the hash price must have been there.
     daily_share
-        Share of the machines that should switch which does so each day: a month on average, as
-        owners expect the difficulty to follow. In tenths of days the network would overshoot.
+        Share of the machines that should switch which does so each day. With the patience, most
+        machines go off 7 to 20 days after their cost is no longer met; 7 to 14 days are reported.
+    foresight
+        Weight that owners give to the hash price as it will be once the difficulty has followed
+        the hash rate, against today's, in logs (unverified). With 0 the network overshoots after a
+        large fall in price, and can even stand still.
     """
 
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.07
     patience_days: Days = 7
-    daily_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.03
+    daily_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    foresight: Fraction = 0.5
 
 
 @component
@@ -123,12 +136,13 @@ class Relocation:
     share
         Share that is put up again elsewhere (unverified); the rest is lost, or idle after a ban.
     power_discount
-        How much cheaper power is there than where the machines were.
+        How much cheaper power is there than where the machines were. Machines delivered during the
+        run stand at good sites already: they come back at their own cost.
     lag_days
         Shortest and longest delay, evenly spread; after the ban of 2021 it took three to nine
         months.
     classes
-        Number of cohorts, by efficiency, in which displaced machines are pooled.
+        Number of cohorts, by efficiency, in which the first day's machines are pooled.
     """
 
     share: Fraction = 0.5
@@ -364,27 +378,21 @@ def lognormal_fleet(
 
 
 def _with_destinations(table: pd.DataFrame, relocation: Relocation) -> pd.DataFrame:
-    order = np.argsort(table["efficiency"].to_numpy(), kind="stable")
-    rows = []
-    for number, members in enumerate(np.array_split(order, min(relocation.classes, len(order)))):
-        group = table.iloc[members]
-        # A class without machines yet counts each of its cohorts alike.
-        weights = group["capacity"].to_numpy() if group["capacity"].sum() > 0.0 else None
-        cheaper = 1.0 - relocation.power_discount
-        row = len(table) + number
-        rows.append(
-            {
-                "kind": "relocated",
-                "capacity": 0.0,
-                "efficiency": np.average(group["efficiency"], weights=weights),
-                "power_price": cheaper * np.average(group["power_price"], weights=weights),
-                "spread": np.log(group["unit_cost"].max() / group["unit_cost"].min()),
-                "opens": 0,
-                "closes": 0,
-                "destination": row,
-            }
-        )
-        table.loc[members, "destination"] = row
-    added = pd.DataFrame(rows)
+    vintage = table["kind"] == "vintage"
+    table.loc[vintage, "destination"] = np.flatnonzero(vintage)
+    # By the installed ones alone: what happens first must not depend on how long the run is.
+    order = table.index[~vintage][np.argsort(table["efficiency"].to_numpy()[~vintage])]
+    rows: list[tuple[object, ...]] = []
+    for members in np.array_split(order, min(relocation.classes, len(order))):
+        group = table.loc[members]
+        weights = group["capacity"] if group["capacity"].sum() > 0.0 else None
+        power = np.average(group["power_price"], weights=weights)
+        width = np.log(group["unit_cost"].max() / group["unit_cost"].min()) + group["spread"].mean()
+        efficiency = np.average(group["efficiency"], weights=weights)
+        destination = len(table) + len(rows)
+        cheaper = (1.0 - relocation.power_discount) * power
+        rows.append(("relocated", 0.0, efficiency, cheaper, width, 0, 0, destination))
+        table.loc[members, "destination"] = destination
+    added = pd.DataFrame(rows, columns=list(table.columns[:8]))
     added["unit_cost"] = unit_power_cost(added["efficiency"], added["power_price"])
     return pd.concat([table, added], ignore_index=True)

@@ -316,6 +316,7 @@ def _rules(fleet: Fleet) -> Rules:
         margin=fleet.switching.margin,
         patience_days=fleet.switching.patience_days,
         daily_share=fleet.switching.daily_share,
+        foresight=fleet.switching.foresight,
         entry_speed=entry.speed,
         required_return=entry.required_return,
         machine_price=entry.machine_price_usd_per_th,

@@ -23,6 +23,7 @@ from toolkit.network.block_clock import (
     Log,
     Whole,
     compiled,
+    equilibrium_rate,
     find_blocks,
     hash_price,
 )
@@ -68,6 +69,7 @@ class Rules(NamedTuple):
     margin: float
     patience_days: int
     daily_share: float
+    foresight: float
     entry_speed: float
     required_return: float
     machine_price: float
@@ -105,9 +107,10 @@ class State(NamedTuple):
     """What a day hands on to the next; a value a cohort unless said otherwise.
 
     `installed` EH/s on site and `on`, the share of it that runs; `idle` EH/s that left by decree
-    and may come back; `eligible` MW that may still sign for hosting; `hazard` of signing, per day;
-    `clock`, `relief` (log hash price over power price, one value a day) and `memory` (smoothed cost
-    share, its start, smoothed hash rate, its peak) belong to the whole fleet.
+    and may come back; `eligible` MW that may still sign for hosting; `hazard` of signing, per day.
+    Of the whole fleet: `clock`; `relief`, the log of the hash price that owners reckon with over
+    the power price, by day; `memory`, the smoothed cost share, its start, the smoothed hash rate
+    and its peak.
     """
 
     installed: Floats
@@ -228,7 +231,7 @@ def closing_price(
     memory[2] += (hash_rate - memory[2]) / rules.memory_days
     memory[3] = max(memory[3], memory[2])
     sold = max(memory[0] - memory[1], 0.0)
-    trust = float(memory[2] / memory[3]) ** rules.security
+    trust = math.pow(memory[2] / memory[3], rules.security)
     return price * math.exp(-rules.selling * sold) * trust
 
 
@@ -296,7 +299,8 @@ def simulate(
     days, cohorts = len(paths), len(rows.cost)
     clock, daily, log_cost = state.clock, out.daily, np.log(rows.cost)
     ordered = np.zeros(days)
-    state.relief[0] = math.log(hash_price(paths[0, PRICE], paths[0, FEES], clock))
+    revenue = hash_price(paths[0, PRICE], paths[0, FEES], clock)
+    state.relief[0] = math.log(revenue)
     for t in range(days):
         power = paths[t, POWER_PRICE] / paths[0, POWER_PRICE]
         move_machines(t, paths, ordered, rows, rules, state, out)
@@ -312,10 +316,13 @@ def simulate(
             out.installed[t, j] = state.installed[j]
             out.hashing[t, j] = state.installed[j] * state.on[j]
             bill += out.hashing[t, j] * rows.cost[j]
-        cost_share = bill / running / math.exp(state.relief[t])
+        # Miners cannot sell more than they are paid.
+        cost_share = min(bill * power / running / revenue, 1.0)
         price = closing_price(paths[t, PRICE], hash_rate, cost_share, rules, state)
         revenue = hash_price(price, paths[t, FEES], clock)
-        state.relief[t + 1] = math.log(revenue / power)
+        # Once the difficulty has followed the hash rate, the hash price will have risen by that.
+        ahead = equilibrium_rate(clock) / running
+        state.relief[t + 1] = math.log(revenue / power) + rules.foresight * math.log(ahead)
 
         if rules.eligible_share > 0.0 and t % VALUATION_DAYS == 0:
             spread = value_sites(paths[t], revenue, power, rows, rules, state)

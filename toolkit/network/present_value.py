@@ -86,7 +86,8 @@ def mining_value(
     """
     # Taking the salvage value now and charging interest on it is the same as taking it later.
     keep = cost + renewal + discount * salvage
-    decline = np.where(drift < 0.0, drift, -1.0)
+    # Not so slow that the years to the closing overflow.
+    decline = np.minimum(drift, -1e-12)
     viable = (np.log(np.maximum(keep, 1e-300)) - np.log(np.maximum(revenue, 1e-300))) / decline
     open_for = np.where(drift < 0.0, np.minimum(viable, years), years)
     open_for = np.where(revenue > keep, open_for, 0.0)

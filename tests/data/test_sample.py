@@ -19,6 +19,7 @@ from toolkit.settings import shipped_folder
 from toolkit.universe import MINERS, Sleeve, Universe
 
 NETWORK = {"hash_rate", "blocks", "difficulty", "epoch_days", "hash_price", "issuance", "fees"}
+MONTHLY = {"power_price": "USD/MWh", "ai_rent": "USD per kW-month"}
 TRUTH = {"true_ai_share", "true_exits", "true_confounders"}
 NOISY = "STRATUM"
 
@@ -155,13 +156,14 @@ def test_exchange_assets_have_rows_on_sessions_only_and_the_others_on_every_day(
 
 
 def test_fields_have_the_units_of_the_real_folder(fields: dict[str, Field]) -> None:
-    assert set(fields) == NETWORK | TRUTH | {"close"}
+    assert set(fields) == NETWORK | set(MONTHLY) | TRUTH | {"close"}
+    assert {name: fields[name].unit for name in MONTHLY} == MONTHLY
     with (shipped_folder() / "files.toml").open("rb") as file:
         mapped = tomllib.load(file)["fields"]
     units = {name: fields[name].unit for name in NETWORK}
     assert units == {name: mapped[name]["unit"] for name in NETWORK}
     assert fields["close"].unit == "USD"
-    assert all(list(fields[name].values.columns) == [name] for name in NETWORK)
+    assert all(list(fields[name].values.columns) == [name] for name in {*NETWORK, *MONTHLY})
 
 
 def test_no_asset_and_no_field_is_constant(
@@ -169,7 +171,7 @@ def test_no_asset_and_no_field_is_constant(
 ) -> None:
     for name in universe.ids:
         assert closes[name].dropna().nunique() > 100
-    for name in NETWORK:
+    for name in {*NETWORK, *MONTHLY}:
         assert fields[name].values[name].nunique() > 50
         assert fields[name].values.notna().all(axis=None)
 
@@ -180,6 +182,16 @@ def test_no_asset_and_no_field_is_constant(
 def test_a_price_is_public_at_the_end_of_its_day(fields: dict[str, Field]) -> None:
     close = fields["close"]
     assert (close.available_at == decision_times(pd.DatetimeIndex(close.values.index))).all()
+
+
+def test_a_power_price_is_public_75_days_after_its_month_and_a_rent_one(
+    fields: dict[str, Field],
+) -> None:
+    for name, days in (("power_price", 75), ("ai_rent", 1)):
+        months = pd.DatetimeIndex(fields[name].values.index)
+        assert months.is_month_end.all()
+        over = (months + pd.Timedelta(days=1)).tz_localize("UTC")
+        assert (fields[name].available_at == over + pd.Timedelta(days=days)).all()
 
 
 # Hard cases

@@ -6,7 +6,7 @@ outside, all of it independent of every price:
 
 - *Uptime.* 92 % of the machines run, times a fat-tailed noise of 1 % a day with a life of 12 days.
 - *Exits*, about 1.3 a year: one ban of 25-45 % within 30-60 days; of the others every second one is
-  weather (8-25 % off for 5-20 days, all of it back within days), every second one lasting (10-25 %
+  weather (8-25 % off for 5-20 days, all of it back on the next), every second one lasting (10-25 %
   goes to AI hosting within 20-60 days).
 - *Pivots.* 270 days after the first contract of a named miner its machines leave, 6 % of the whole
   within 45 days.
@@ -55,6 +55,7 @@ FEES_PER_BLOCK = 25.0 / 144.0
 _GENESIS = pd.Timestamp("2009-01-03")
 _ESTIMATED_TIME = pd.Timedelta(hours=6)
 _VENDOR_LAG = pd.Timedelta(hours=1)
+_RENT_LAG, _POWER_LAG = pd.Timedelta(days=2), pd.Timedelta(days=76)
 _CALIBRATED = date(2026, 7, 1)
 _IMPROVEMENT = 0.40
 _COST, _COST_SIGMA = 21.0, 0.39
@@ -253,7 +254,9 @@ def network_fields(result: FleetResult) -> Mapping[str, Field]:
     (USD per PH/s per day) have a row a day, public one hour after the day. ``difficulty`` has a
     row an epoch, labelled by the day of its retarget and public six hours after it;
     ``epoch_days`` is the time that the 2,015 intervals of the epoch took that starts at the row,
-    public six hours after the *next* retarget, and leaves out the running epoch.
+    public six hours after the *next* retarget, and leaves out the running epoch. ``power_price``
+    (USD/MWh) and ``ai_rent`` (USD per kW-month of critical IT power) have a row a whole month, its
+    mean, labelled by its last day; power prices are public 75 days after it, rents one day.
 
     The published hash rate is the count of a day's blocks times their difficulty, as vendors have
     it: it carries a noise of 8 %.
@@ -291,4 +294,17 @@ def network_fields(result: FleetResult) -> Mapping[str, Field]:
     lengths = pd.DataFrame({"epoch_days": 14.0 * difficulty[:-1] / difficulty[1:]}, labels[:-1])
     fields["difficulty"] = Field(by_epoch, public, "1", SOURCE)
     fields["epoch_days"] = Field(lengths, public[1:], "days", SOURCE)
+    rent = _monthly(days, result.paths[:, 1], "ai_rent")
+    power = _monthly(days, result.paths[:, 2], "power_price")
+    months = pd.DatetimeIndex(rent.index).tz_localize("UTC")
+    fields["ai_rent"] = Field(rent, months + _RENT_LAG, "USD per kW-month", SOURCE)
+    fields["power_price"] = Field(power, months + _POWER_LAG, "USD/MWh", SOURCE)
     return fields
+
+
+def _monthly(days: pd.DatetimeIndex, values: np.ndarray, name: str) -> pd.DataFrame:
+    """Mean of each whole month, labelled by its last day."""
+    ends = np.flatnonzero(days.is_month_end)
+    sums = np.diff(np.append(0.0, np.cumsum(values))[ends + 1])
+    means = sums / np.diff(ends)
+    return pd.DataFrame({name: means}, index=days[ends[1:]])

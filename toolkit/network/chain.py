@@ -23,7 +23,7 @@ from toolkit.network.difficulty import (
     target_to_bits,
 )
 from toolkit.network.economics import DAY_SECONDS, SATOSHI_PER_BITCOIN
-from toolkit.units import Positive, component
+from toolkit.units import component
 
 if TYPE_CHECKING:
     from toolkit.network.block_clock import Log
@@ -43,11 +43,11 @@ class Start:
         Of the first block to be found; it fixes the subsidy and the place within the epoch, which
         is taken to have run at the target pace so far.
     difficulty
-        In force. Left out, it is the one in equilibrium with the fleet at the first day's price.
+        In force, at least 1. Left out, it is the one in equilibrium with the fleet at the first day's price.
     """
 
-    height: Annotated[int, Field(ge=0, lt=6_000_000)] = 953_568
-    difficulty: Positive | None = None
+    height: Annotated[int, Field(ge=0, lt=4_000_000)] = 953_568
+    difficulty: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +184,7 @@ def begin_clock(start: Start, hash_rate: float) -> Floats:
     difficulty = start.difficulty
     if difficulty is None:
         difficulty = hash_rate * EPOCH_SECONDS / (BLOCKS_PER_EPOCH - 1) / HASHES_PER_DIFFICULTY
+    # No target is easier than that of difficulty 1.
     target = bits_to_target(target_to_bits(int(LARGEST_TARGET / max(difficulty, 1.0))))
     done = start.height % BLOCKS_PER_EPOCH
     timed = max(done - 1, 0) * EPOCH_SECONDS / (BLOCKS_PER_EPOCH - 1)

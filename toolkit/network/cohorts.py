@@ -37,7 +37,7 @@ BLOCKS_PER_DAY = 86_400.0 * (BLOCKS_PER_EPOCH - 1) / EPOCH_SECONDS
 
 _VINTAGE_DAYS = 182
 _TAIL = 3.5
-_BISECTIONS = 70
+_BISECTIONS = 50
 
 
 @component
@@ -75,15 +75,15 @@ class Switching:
     Parameters
     ----------
     margin
-        Off below (1 - margin) of the unit cost, on above (1 + margin) of it.
+        Off below (1 - margin) of the unit cost, on above (1 + margin) of it; 0.05-0.1 reported.
     patience_days
         For how many days in a row the hash price must have been there.
     daily_share
         Share of the machines that should switch which does so each day. With the patience, most
         machines go off 7 to 20 days after their cost is no longer met; 7 to 14 days are reported.
     foresight
-        Weight that owners give to the hash price as it will be once the difficulty has followed
-        the hash rate, against today's, in logs (unverified). With 0 the network overshoots after a
+        The hash price that counts lies between today's (0) and the one to come when the difficulty
+        has followed the hash rate (1), in logs (unverified). With 0 the network overshoots after a
         large fall in price, and can even stand still.
     """
 

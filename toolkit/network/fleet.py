@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -48,6 +49,10 @@ PATHS = (
     ("exodus", 0.0),
 )
 """Names of the paths in the order of the kernel's columns, and what stands for one not given."""
+
+_PLACES = MappingProxyType({name: place for place, (name, _) in enumerate(PATHS)})
+_COLUMNS = ("hash_rate", "blocks", "difficulty", "height", "price", "hash_price", "ordered",
+            "value_spread")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +129,8 @@ class FleetResult:
     @cached_property
     def margins(self) -> Floats:
         """Share of the hash price left after power, days x cohorts, negative under water."""
-        power = self.paths[:, 2] / self.paths[0, 2]
-        cost = np.outer(power, self.cohorts["unit_cost"].to_numpy())
+        power = self.path("power_price")
+        cost = np.outer(power / power[0], self.cohorts["unit_cost"].to_numpy())
         return np.asarray(1.0 - cost / self.column("hash_price")[:, None])
 
     def margin_quantiles(self, levels: Sequence[float] = (0.1, 0.5, 0.9)) -> pd.DataFrame:
@@ -141,8 +146,15 @@ class FleetResult:
             {level: ranked[rows, place] for level, place in places.items()}, index=self.days
         )
 
+    def path(self, name: str) -> Floats:
+        """What came in under one name of `PATHS`, by day."""
+        return self.paths[:, _PLACES[name]]
+
     def column(self, name: str) -> Floats:
-        """One column of the kernel's days, without building the table."""
+        """One quantity by day, without building the table; the hash rate is in EH/s.
+
+        Beside columns of `daily` there is `ordered`, the EH/s of new machines ordered so far.
+        """
         return self.outcome.daily[:, _COLUMNS.index(name)]
 
     @cached_property
@@ -160,7 +172,7 @@ class FleetResult:
         chain = chain_table(self.days, self.outcome.daily, self.start)
         installed = self.installed.sum(axis=1)
         price = self.column("price")
-        fees = self.paths[:, 4] * chain["blocks"].to_numpy()
+        fees = self.path("fees") * chain["blocks"].to_numpy()
         return chain.assign(
             price=price,
             hash_price=self.column("hash_price"),
@@ -171,10 +183,6 @@ class FleetResult:
             converted=self.converted_megawatts.sum(axis=1),
             value_spread=self.column("value_spread"),
         )
-
-
-_COLUMNS = ("hash_rate", "blocks", "difficulty", "height", "price", "hash_price", "ordered",
-            "value_spread")  # fmt: skip
 
 
 def simulate_fleet(
@@ -262,7 +270,7 @@ class Prepared:
 
     def _begin(self, paths: Floats, start: Start) -> tuple[Floats, Floats]:
         subsidy = block_subsidy(start.height) / SATOSHI_PER_BITCOIN
-        price, fees = float(paths[0, 0]), float(paths[0, 4])
+        price, fees = (float(paths[0, _PLACES[name]]) for name in ("price", "fees"))
         if start.difficulty is None:
             hash_rate, revenue = equilibrium(self.fleet, price * (subsidy + fees))
             clock = begin_clock(start, hash_rate * EXAHASH)
@@ -281,25 +289,25 @@ class Prepared:
 
 def check_paths(paths: pd.DataFrame) -> Floats:
     """Paths as the kernel takes them, days x `PATHS`; see `simulate_fleet` for what is refused."""
-    names = [name for name, _ in PATHS]
     for name in paths.columns:
-        if name not in names:
-            raise ConfigError(f"There is no path {name!r}. {suggestion(str(name), names)}")
+        if name not in _PLACES:
+            raise ConfigError(f"There is no path {name!r}. {suggestion(str(name), _PLACES)}")
+    if paths.columns.has_duplicates:
+        raise ConfigError(f"A path is given twice: {', '.join(paths.columns)}.")
     if "price" not in paths:
         raise ConfigError("The paths have no 'price': USD per BTC, a value a day, is needed.")
     check_days(paths.index)
-    matrix = np.empty((len(paths), len(names)))
-    for place, (name, default) in enumerate(PATHS):
+    columns = {}
+    for name, default in PATHS:
         given = paths[name].to_numpy() if name in paths else np.full(len(paths), default)
-        matrix[:, place] = values = numbers(name, given, paths.index)
+        columns[name] = values = numbers(name, given, paths.index)
         if name in ("price", "power_price"):
             refuse(name, values, values <= 0.0, paths.index, "above 0")
-        elif name != "credit":
-            refuse(name, values, values < 0.0, paths.index, "0 or more")
-    refuse("curtailment", matrix[:, 5], matrix[:, 5] >= 1.0, paths.index, "a share below 1")
-    gone = matrix[:, 6] + matrix[:, 7]
+        refuse(name, values, values < 0.0, paths.index, "0 or more")
+    offline, gone = columns["curtailment"], columns["ban"] + columns["exodus"]
+    refuse("curtailment", offline, offline >= 1.0, paths.index, "a share below 1")
     refuse("ban + exodus", gone, gone > 1.0, paths.index, "a share of at most 1")
-    return matrix
+    return np.column_stack(list(columns.values()))
 
 
 def _rules(fleet: Fleet) -> Rules:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from toolkit.errors import ToolkitError
     from toolkit.panel import Field, Panel
     from toolkit.record import RunRecord
+    from toolkit.signals.reading import Reading, readings
     from toolkit.signals.signal import Signal
     from toolkit.strategy import Strategy
     from toolkit.universe import Asset, Sleeve, Universe
@@ -37,6 +38,7 @@ __all__ = [
     "Field",
     "FilesSource",
     "Panel",
+    "Reading",
     "RunRecord",
     "SampleMarket",
     "Schedule",
@@ -49,6 +51,7 @@ __all__ = [
     "assemble",
     "audit",
     "open_folder",
+    "readings",
     "simulate",
 ]
 
@@ -66,6 +69,7 @@ _HOMES = {
     "toolkit.errors": ("ToolkitError",),
     "toolkit.panel": ("Field", "Panel"),
     "toolkit.record": ("RunRecord",),
+    "toolkit.signals.reading": ("Reading", "readings"),
     "toolkit.signals.signal": ("Signal",),
     "toolkit.strategy": ("Strategy",),
     "toolkit.universe": ("Asset", "Sleeve", "Universe"),

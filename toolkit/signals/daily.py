@@ -1,0 +1,105 @@
+"""Daily series to compute with: one row every UTC day, public when its last part was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pandas as pd
+
+from toolkit.clock import decision_times
+from toolkit.errors import ConfigError, DataError
+from toolkit.panel import PRICE_FIELD, Field, Panel
+from toolkit.signals.epochs import epochs
+from toolkit.signals.published import STALE_EPOCH
+from toolkit.universe import Sleeve
+
+
+def bitcoin_price(panel: Panel) -> Field:
+    """USD price of the universe's bitcoin at the end of each UTC day.
+
+    The bitcoin is the asset of the bitcoin sleeve that trades every day. Its past prices are
+    public from the session it is usable; there are no rows where the universe has none.
+
+    Raises
+    ------
+    ConfigError
+        The universe has more than one such asset.
+    """
+    coins = [
+        asset
+        for asset in panel.universe
+        if asset.memberships[0].sleeve is Sleeve.BITCOIN and asset.calendar == "24/7"
+    ]
+    if len(coins) > 1:
+        names = ", ".join(coin.id for coin in coins)
+        raise ConfigError(
+            f"The universe has {len(coins)} assets of every day in the bitcoin sleeve, {names}; "
+            "the price of bitcoin must be that of one."
+        )
+    close = panel.field(PRICE_FIELD)
+    if not coins:
+        empty = pd.DataFrame({"price": []}, pd.DatetimeIndex([]), dtype=float)
+        return Field(empty, pd.DatetimeIndex([], tz="UTC"), close.unit, close.source)
+    price = close.values[coins[0].id]
+    priced = price.notna().to_numpy()
+    first = decision_times(pd.DatetimeIndex([coins[0].usable_from]))[0]
+    moments = close.available_at[priced]
+    return Field(
+        price[priced].to_frame("price"), moments.where(moments > first, first), "USD", close.source
+    )
+
+
+def difficulty_by_day(panel: Panel) -> Field:
+    """Difficulty that was public at the end of each UTC day, up to the last session.
+
+    A step function. A retarget late in a day is public on the next one only. NaN where the last
+    retarget is more than 60 days old.
+    """
+    return known_by_day(panel, epochs(panel), STALE_EPOCH)
+
+
+def known_by_day(panel: Panel, field: Field, max_age: pd.Timedelta) -> Field:
+    """A field as it was public at the end of each UTC day, from its first to the last session."""
+    if len(field.values) == 0:
+        return field
+    days = pd.DatetimeIndex(pd.date_range(field.values.index[0], panel.sessions[-1], freq="D"))
+    known = replace(panel, sessions=days).known(field, max_age)
+    return Field(known, decision_times(days), field.unit, field.source)
+
+
+def by_day(field: Field) -> Field:
+    """The field with a row for every day between its first and its last.
+
+    An absent day is a row of NaN, so that windows of days neither stretch nor close up over it.
+    """
+    return together({str(column): _column(field, column) for column in field.values.columns})
+
+
+def together(fields: Mapping[str, Field]) -> Field:
+    """Daily fields of one column side by side, under new names.
+
+    A row for every day from the first to the last that all of them have, public when the last of
+    its parts was. A day that one of them lacks is a row of NaN.
+    """
+    parts = [
+        pd.DataFrame({name: field.values.iloc[:, 0], f"{name} at": field.available_at})
+        for name, field in fields.items()
+    ]
+    rows = pd.concat(parts, axis=1, join="inner").sort_index()
+    moments = rows[[f"{name} at" for name in fields]].max(axis=1)
+    if len(rows):
+        days = pd.date_range(rows.index[0], rows.index[-1], freq="D")
+        if not rows.index.isin(days).all():
+            raise DataError("A daily field has a row that is not labelled by a day.")
+        rows, moments = rows.reindex(days), moments.reindex(days).ffill()
+    return Field(
+        rows[list(fields)].astype(float),
+        pd.DatetimeIndex(moments.cummax()),
+        ", ".join(field.unit for field in fields.values()),
+        "; ".join(dict.fromkeys(field.source for field in fields.values())),
+    )
+
+
+def _column(field: Field, column: object) -> Field:
+    return Field(field.values[[column]], field.available_at, field.unit, field.source)

@@ -20,7 +20,7 @@ from toolkit.universe import MINERS, Sleeve, Universe
 
 NETWORK = {"hash_rate", "blocks", "difficulty", "epoch_days", "hash_price", "issuance", "fees"}
 MONTHLY = {"power_price": "USD/MWh", "ai_rent": "USD per kW-month"}
-TRUTH = {"true_ai_share", "true_exits", "true_confounders"}
+TRUTH = {"true_ai_share", "true_exits", "true_hash_rate", "true_confounders"}
 NOISY = "STRATUM"
 
 

@@ -107,3 +107,11 @@ def test_blocks_add_up_to_2016_an_epoch(fields: dict[str, Field]) -> None:
     )
     assert (at_retarget >= expected - 1).all()
     assert (before <= expected + 1).all()
+
+
+def test_the_published_hash_rate_is_the_true_one_but_for_luck(fields: dict[str, Field]) -> None:
+    published = np.log(fields["hash_rate"].values["hash_rate"])
+    luck = published - np.log(fields["true_hash_rate"].values["true_hash_rate"])
+    assert abs(luck.mean()) < 0.01
+    assert luck.std() == pytest.approx(1 / 12, rel=0.1)  # 144 blocks a day
+    assert abs(luck.autocorr(1)) < 0.06

@@ -14,7 +14,7 @@ from toolkit.data.sample import SampleMarket
 from toolkit.data.sample_truth import Truth
 from toolkit.panel import Panel
 
-TRUTH = ("true_ai_share", "true_exits", "true_confounders")
+TRUTH = ("true_ai_share", "true_exits", "true_hash_rate", "true_confounders")
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,7 @@ from toolkit.data.sample_network import (
 from toolkit.data.sample_prices import Factors, closes, draw_factors
 from toolkit.data.sample_truth import Truth, ai_shares, confounders
 from toolkit.errors import ConfigError, DataError
+from toolkit.network.chain import EXAHASH
 from toolkit.network.fleet import FleetResult
 from toolkit.panel import PRICE_FIELD, Field, Notice
 from toolkit.units import component
@@ -189,6 +190,7 @@ class SampleMarket:
             self._ai_share,
             machines_gone(self._run, self._shocks),
             departures,
+            pd.Series(EXAHASH * self._run.column("hash_rate"), self._timeline.days),
             confounders(self._timeline, self._factors, self._closes, departures),
         )
 

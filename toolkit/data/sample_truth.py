@@ -53,6 +53,8 @@ class Truth:
         What left by something else than the price, in the order of time. ``lasting``: the site
         goes to AI hosting. ``ban``: by decree; what is moved abroad comes back. ``weather``: off
         for days, and all of it is back.
+    hash_rate
+        Mean hash rate of each day without the luck of its blocks, H/s.
     misleading
         What looks like a pivot or an exit to AI and is none, in the order of time.
         ``risk_on_rally``: the 90 days without a pivot over which bitcoin, AI names and the median
@@ -63,6 +65,7 @@ class Truth:
     ai_share: pd.DataFrame
     gone: pd.DataFrame
     departures: tuple[Episode, ...]
+    hash_rate: pd.Series
     misleading: tuple[Episode, ...]
 
     @property
@@ -83,8 +86,9 @@ class Truth:
     def fields(self, assets: Sequence[str]) -> Mapping[str, Field]:
         """The truth as fields, public two days after the last row: after every decision.
 
-        ``true_ai_share`` has a column a miner among the assets, ``true_exits`` those of `gone`, and
-        ``true_confounders`` one a kind of confounder, 1 on its days.
+        ``true_ai_share`` has a column a miner among the assets, ``true_exits`` those of `gone`,
+        ``true_hash_rate`` a single one, and ``true_confounders`` one a kind of confounder, 1 on its
+        days.
         """
         days = pd.DatetimeIndex(self.ai_share.index)
         over = pd.DatetimeIndex([days[-1] + pd.Timedelta(days=2)] * len(days)).tz_localize("UTC")
@@ -97,6 +101,7 @@ class Truth:
         return {
             "true_ai_share": Field(miners, over, "share", SOURCE),
             "true_exits": Field(self.gone, over, "share of machines", SOURCE),
+            "true_hash_rate": Field(self.hash_rate.to_frame("true_hash_rate"), over, "H/s", SOURCE),
             "true_confounders": Field(confounders, over, "1 on its days", SOURCE),
         }
 

@@ -12,6 +12,7 @@ import pytest
 
 from toolkit.clock import decision_times, sessions_between
 from toolkit.data.assemble import assemble
+from toolkit.data.events import read_events
 from toolkit.data.sample import SampleMarket
 from toolkit.errors import ConfigError, DataError
 from toolkit.panel import Field, Panel
@@ -156,7 +157,8 @@ def test_exchange_assets_have_rows_on_sessions_only_and_the_others_on_every_day(
 
 
 def test_fields_have_the_units_of_the_real_folder(fields: dict[str, Field]) -> None:
-    assert set(fields) == NETWORK | set(MONTHLY) | TRUTH | {"close"}
+    told = set(read_events(shipped_folder() / "pivot_events.csv").fields(SampleMarket().universe()))
+    assert set(fields) == NETWORK | set(MONTHLY) | TRUTH | {"close"} | told
     assert {name: fields[name].unit for name in MONTHLY} == MONTHLY
     with (shipped_folder() / "files.toml").open("rb") as file:
         mapped = tomllib.load(file)["fields"]

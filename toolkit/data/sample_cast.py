@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.clock import sessions_between
+from toolkit.data.announcement import Kind
 from toolkit.universe import Sleeve
 
 SOURCE = "simulated market"
@@ -19,11 +20,6 @@ SPLIT = 100
 PIVOT_DAYS = 180
 HALT_SESSIONS, HOLE_SESSIONS = 15, 3
 SESSIONS_AFTER_FILING, SESSIONS_TO_SETTLEMENT = 10, 40
-
-ALL = "ALL"
-"""Whom a regulation concerns."""
-
-Kind = Literal["colocation_contract", "strategy_statement", "rename", "regulation"]
 
 
 @dataclass(frozen=True)
@@ -92,17 +88,17 @@ class Plan:
     asset: str
     at: float
     kind: Kind
-    megawatts: float = float("nan")
+    megawatts: float | None = None
 
 
 PLANS = (
-    Plan("HASHCO", 0.41, "strategy_statement"),
-    Plan("HASHCO", 0.45, "colocation_contract", 200.0),
-    Plan("MEMPOOL", 0.52, "rename"),
-    Plan("HASHCO", 0.56, "colocation_contract", 120.0),
-    Plan("JOULES", 0.58, "strategy_statement"),
-    Plan("NONCE", 0.65, "colocation_contract", 150.0),
-    Plan("NONCE", 0.74, "colocation_contract", 90.0),
+    Plan("HASHCO", 0.41, Kind.STRATEGY_STATEMENT),
+    Plan("HASHCO", 0.45, Kind.COLOCATION_CONTRACT, 200.0),
+    Plan("MEMPOOL", 0.52, Kind.RENAME),
+    Plan("HASHCO", 0.56, Kind.COLOCATION_CONTRACT, 120.0),
+    Plan("JOULES", 0.58, Kind.STRATEGY_STATEMENT),
+    Plan("NONCE", 0.65, Kind.COLOCATION_CONTRACT, 150.0),
+    Plan("NONCE", 0.74, Kind.COLOCATION_CONTRACT, 90.0),
 )
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from toolkit.data.sample_cast import ALL, MINERS, NOISY, PIVOT_DAYS, PLANS, SOURCE, Timeline
+from toolkit.data.announcement import ALL
+from toolkit.data.sample_cast import MINERS, NOISY, PIVOT_DAYS, PLANS, SOURCE, Timeline
 from toolkit.data.sample_prices import Factors
 from toolkit.panel import Field
 

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 
 from toolkit.errors import ConfigError
 from toolkit.panel import Panel
-from toolkit.signals.rolling_regression import RollingFit, Window, rolling_regression
+from toolkit.signals.rolling_regression import Window, rolling_regression
 from toolkit.signals.style_factors import StyleFactors
 from toolkit.units import Sessions, component
 
@@ -171,8 +171,8 @@ class Exposure:
     @classmethod
     def none(cls, shape: tuple[int, int]) -> Exposure:
         """No exposure is known on any session of any miner."""
-        nothing = [np.full((*lead, *shape), np.nan) for lead in ((2,), (2, 2), (), ())]
-        return cls(*nothing, degrees_of_freedom=_BLOCKS - 1)
+        nothing = np.full((2, 2, *shape), np.nan)
+        return cls(nothing[0], nothing, nothing[0, 0], nothing[0, 0], _BLOCKS - 1)
 
     @property
     def angle(self) -> Array:

@@ -160,7 +160,8 @@ def _share(name: str, values: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     if outside.any():
         row, column = np.argwhere(outside)[0]
         raise DataError(
-            f"The {name} share of {panel.universe.ids[column]} on {frame.index[row].date()} is "
-            f"{frame.iat[row, column]:.4g}; a share lies between 0 and 1. Give shares, not megawatts."
+            f"The {name} share of {panel.universe.ids[column]} on {panel.sessions[row].date()} is "
+            f"{frame.to_numpy()[row, column]:.4g}; a share lies between 0 and 1. Give shares, not "
+            "megawatts."
         )
     return frame

@@ -52,8 +52,8 @@ class Specification:
         in both factors is left out of their variances and of c; none if empty.
     split
         Whose is what the factors explain together. ``in_proportion``: AI has ``a^2 + a b c``, its
-        covariance with the fit. ``mining_first``: AI has ``a^2 (1 - c^2)``, what it explains
-        beyond mining.
+        covariance with the fit. ``mining_first``: where c is positive AI has ``a^2 (1 - c^2)``,
+        what it explains beyond mining.
     sessions
         Length of the window, a multiple of 21: standard errors come from 21 blocks.
 
@@ -208,6 +208,6 @@ def ai_share(angle: Array, correlation: Array, split: Split = "in_proportion") -
     mining, ai = np.cos(inside), np.sin(inside)
     own = ai**2 + correlation * mining * ai
     if split == "mining_first":
-        own = ai**2 * (1.0 - correlation**2)
+        own = np.where(correlation > 0.0, ai**2 * (1.0 - correlation**2), own)
     explained = 1.0 + 2.0 * correlation * mining * ai
     return np.asarray(np.clip(own / explained, 0.0, 1.0))

@@ -323,8 +323,8 @@ def test_analytic_errors_are_those_of_a_block_bootstrap_at_decision_dates(panel)
                 ratios.append(analytic[end, column] / angle.std())
     assert len(ratios) >= 24
     assert 0.9 < np.mean(ratios) < 1.15
-    assert np.min(ratios) > 0.5
-    assert np.max(ratios) < 1.8
+    assert np.min(ratios) > 0.6
+    assert np.max(ratios) < 1.6
 
 
 # Timing
@@ -375,7 +375,7 @@ def hours_of_bitcoin(seed: int, close_hour: int, beta: float) -> Panel:
 @pytest.mark.parametrize(("close_hour", "bias"), [(20, 4 / 24), (21, 3 / 24)])
 def test_a_known_beta_is_biased_without_the_lagged_day_and_right_with_it(close_hour, bias):
     beta, found = 1.4, {"plain": [], "summed": []}
-    for seed in range(4):
+    for seed in range(8):
         panel = hours_of_bitcoin(seed, close_hour, beta)
         factors, window = StyleFactors(panel), Window(2520, 12)
         x = Specification(mining="bitcoin").regressors(factors)
@@ -438,12 +438,12 @@ def real() -> Panel:
     if not folder:
         pytest.skip("HASHPIVOT_DATA is not set to a folder of real data")
     source, universe = open_folder(Path(folder), Path(strategies.__file__).parent)
-    return assemble([source], universe, start=date(2021, 6, 1))
+    return assemble([source], universe, start=date(2023, 6, 1))
 
 
 def test_on_real_prices_about_half_of_the_miner_months_have_no_share(real):
     record = share_record(MarketShare(), real)
-    assert record.miner_months > 700
+    assert record.miner_months > 500
     assert 0.3 < record.without_share < 0.7
     assert record.low_r_squared > 0.1
     assert record.wide_span > 0.1

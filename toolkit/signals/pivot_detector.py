@@ -63,21 +63,21 @@ class PivotDetector(Signal):
     or a crash, which scale them all, are no evidence, and neither is what moves all miners, since
     other legacy miners are the mining factor. Statements, new names and bans are no contracts.
 
-    Thresholds come from what happens without a pivot. With a contract: 1.645, exceeded on 5 % of
-    days. Alone: 3.5, which Student's t with 20 degrees of freedom exceeds with a probability of
-    0.0011; ten years hold some 30 separate recent windows, each looked at in about ten positions
-    that matter, hence a third of a false alarm in ten miner-years, more with fat tails.
+    The thresholds are round numbers that no real price was asked about. Alone, 3.5: Student's t
+    with 20 degrees of freedom exceeds it with a probability of 0.0011, and ten years, in which the
+    recent window is new some 30 times and looked at in about ten positions that matter, hold a
+    third of a false alarm; fat tails add to it. With a contract, 2: what is ordinary evidence on
+    one day. It is looked at every day, so that a contract without any consequence is confirmed in
+    every third or fourth case: the contract is the main evidence then, and the market has to agree.
 
-    A contract that changed nothing would still be confirmed now and then, for the t-ratio is looked
-    at every day while it counts: with a contract the contract is the main evidence, and the market
-    must only not deny it. An alarm never proves which of the two loadings moved.
+    An alarm does not tell which of the two loadings moved, nor why.
     """
 
     contracts: Signal | None = None
     specification: Specification = Specification(sessions=84)
     baseline_sessions: Sessions = 252
     alone: Positive = 3.5
-    with_contract: NonNegative = 1.645
+    with_contract: NonNegative = 2.0
     contract_sessions: Sessions = 126
 
     def __post_init__(self) -> None:

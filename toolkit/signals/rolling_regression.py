@@ -199,12 +199,13 @@ def _stacked(responses: pd.DataFrame, factors: Mapping[str, pd.DataFrame], windo
 
 def _fit(data: Array, window: Window) -> _Windows:
     size = len(data)
-    blocks = _block_moments(data, window.block)
+    blocks, place = _block_moments(data, window.block)
     windows = data.shape[1] - window.sessions + 1
     starts = range(0, window.sessions, window.block)
-    total = np.zeros((size, size, windows, data.shape[2]))
+    packed = np.zeros((len(blocks), windows, data.shape[2]))
     for start in starts:
-        total += blocks[:, :, start : start + windows]
+        packed += blocks[:, start : start + windows]
+    total = packed[place]
     count = total[0, 0]
     enough = (count >= window.least * window.sessions) & (count > size)
     mean = total[0] / np.maximum(count, 1.0)
@@ -217,18 +218,21 @@ def _fit(data: Array, window: Window) -> _Windows:
     inverse, inflation = _inverse(cross[2:, 2:], scale[1:], usable)
     coefficients = np.einsum("klwn,lwn->kwn", inverse, cross[2:, 1])
     fitted = (coefficients * cross[2:, 1]).sum(axis=0)
-    # Scores: a block's sum of (factor less its mean) times residual, from the block's moments.
-    weights = np.concatenate([np.ones((1, *count.shape)), -coefficients])
-    constant = (weights * mean[1:]).sum(axis=0)
+    # The residual as a combination of the columns, and a block's sums of it times each factor.
+    weights = np.concatenate([np.ones((2, *count.shape)), -coefficients])
+    weights[0] = -(weights[1:] * mean[1:]).sum(axis=0)
     meat = np.zeros((size - 2, size - 2, *count.shape))
     for start in starts:
-        block = blocks[:, :, start : start + windows]
-        residual = np.einsum("iawn,awn->iwn", block[:, 1:], weights) - constant * block[:, 0]
-        score = residual[2:] - mean[2:] * residual[0]
+        block = blocks[:, start : start + windows]
+        residual, *products = (
+            np.einsum("awn,awn->wn", block[place[row]], weights) for row in (0, *range(2, size))
+        )
+        score = np.stack(products) - mean[2:] * residual
         meat += score[:, None] * score[None]
     few = window.blocks / (window.blocks - 1.0)
     correction = few * (count - 1.0) / np.maximum(count - size + 1.0, 1.0)
-    covariance = np.einsum("ikwn,klwn,ljwn->ijwn", inverse, meat, inverse) * correction
+    half = np.einsum("ikwn,klwn->ilwn", inverse, meat * correction)
+    covariance = np.einsum("ilwn,ljwn->ijwn", half, inverse)
     return _Windows(
         count=count,
         enough=enough,
@@ -241,30 +245,37 @@ def _fit(data: Array, window: Window) -> _Windows:
     )
 
 
-def _block_moments(data: Array, block: int) -> Array:
-    """Sums of all products over the rows from each row on: size x size x rows x series."""
+def _block_moments(data: Array, block: int) -> tuple[Array, NDArray[np.int64]]:
+    """Sums of each product of columns over the rows from each row on, and where which one is."""
     size, rows, series = data.shape
-    moments = np.empty((size, size, rows - block + 1, series))
-    for one in range(size):
-        for other in range(one, size):
-            product = data[one] * data[other]
-            window = moments[one, other]
-            window[:] = product[: len(window)]
-            for later in range(1, block):
-                window += product[later : later + len(window)]
-            moments[other, one] = window
-    return moments
+    one, other = np.triu_indices(size)
+    place = np.zeros((size, size), dtype=np.int64)
+    place[one, other] = place[other, one] = np.arange(len(one))
+    moments = np.zeros((len(one), rows - block + 1, series))
+    for row, (left, right) in enumerate(zip(one, other, strict=True)):
+        product = data[left] * data[right]
+        for later in range(block):
+            moments[row] += product[later : later + moments.shape[1]]
+    return moments, place
 
 
 def _inverse(cross: Array, scale: Array, usable: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Inverse of each window's cross product, by way of correlations, and its largest inflation."""
-    unit = np.eye(len(cross))
-    correlation = (cross / (scale[:, None] * scale[None])).transpose(2, 3, 0, 1)
-    # A ridge far below what counts as collinear, so that what is refused later can be inverted.
-    guarded = np.where(usable[..., None, None], correlation + 1e-14 * unit, unit)
-    inverse = np.linalg.inv(guarded)
-    inflation = np.diagonal(inverse, axis1=2, axis2=3).max(axis=-1)
-    return inverse.transpose(2, 3, 0, 1) / (scale[:, None] * scale[None]), inflation
+    """Inverse of each window's cross product, by way of correlations, and its largest inflation.
+
+    Swept, which needs no pivots for a correlation matrix and is all windows at once.
+    """
+    unit = np.eye(len(cross))[:, :, None, None]
+    scales = scale[:, None] * scale[None]
+    # A ridge far below what counts as collinear, so that what is refused later can be swept.
+    swept = np.where(usable, cross / scales + 1e-14 * unit, unit)
+    for row in range(len(cross)):
+        pivot = swept[row, row].copy()
+        column = swept[row] / pivot
+        swept -= column[:, None] * swept[row].copy()
+        swept[row] = swept[:, row] = column
+        swept[row, row] = -1.0 / pivot
+    inflation = -np.diagonal(swept).min(axis=-1)
+    return -swept / scales, inflation
 
 
 def _check(

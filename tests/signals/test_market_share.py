@@ -18,9 +18,10 @@ from toolkit.data.files import open_folder
 from toolkit.errors import ConfigError, DataError, InsufficientHistoryError, UnknownFieldError
 from toolkit.panel import Field, Panel
 from toolkit.signals.market_share import MarketShare, share_record
-from toolkit.signals.rolling_regression import Window, rolling_regression
+from toolkit.signals.rolling_regression import rolling_regression
 from toolkit.signals.specifications import Exposure, Specification, ai_share
 from toolkit.signals.style_factors import StyleFactors
+from toolkit.signals.window_fit import Window
 from toolkit.universe import Asset, Membership, Sleeve, Universe
 
 START = date(2020, 1, 2)
@@ -337,6 +338,11 @@ def test_a_cut_panel_gives_the_same_estimates(panel, estimate):
         for name in ("market_share", "band_low", "band_high", "r_squared", "span"):
             whole = getattr(estimate, name).loc[:session]
             pd.testing.assert_frame_equal(getattr(cut, name), whole, rtol=0.0, atol=1e-12)
+
+
+def test_a_market_without_miners_has_no_shares(panel):
+    others = Universe(tuple(a for a in panel.universe if a.id not in MINERS))
+    assert MarketShare().compute(replace(panel, universe=others)).isna().all(axis=None)
 
 
 def test_too_few_sessions_are_no_share_and_no_record(panel):

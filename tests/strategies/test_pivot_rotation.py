@@ -13,11 +13,11 @@ from strategies.pivot_rotation import PivotRotation, heading
 from toolkit.clock import decision_times, sessions_between
 from toolkit.errors import ConfigError
 from toolkit.panel import Field, Panel
-from toolkit.signals.disclosure import DisclosedShare
+from toolkit.signals.disclosure import ContractedMegawatts, DisclosedShare
 from toolkit.strategy import share_equally
 from toolkit.universe import MINERS, Asset, Membership, Sleeve, Universe
 
-FIRST, LAST = date(2021, 1, 4), date(2023, 12, 29)
+FIRST, LAST = date(2021, 1, 4), date(2023, 6, 30)
 MINES = ["MINE1", "MINE2", "MINE3", "MINE4", "TURN1", "TURN2"]
 HOSTS = ["HOST1", "HOST2", "HOST3"]
 SLEEVES = {
@@ -28,8 +28,8 @@ SLEEVES = {
 UNIVERSE = Universe(
     tuple(Asset(name, (Membership(sleeve, FIRST),), "24/7") for name, sleeve in SLEEVES.items())
 )
-TURNS, SHOWS, PAID_FOR = 300, 60, 250
-MARKETS = 24
+TURNS, SHOWS, PAID_FOR = 300, 60, 126
+MARKETS = 10
 
 
 def simulated(seed: int, a_day: float = 0.0, turning: float = 1.0) -> Panel:
@@ -92,18 +92,24 @@ def panel() -> Panel:
     return simulated(100)
 
 
-def given(panel: Panel, share: dict[str, float], rise: dict[str, float]) -> dict[str, pd.DataFrame]:
+def given(
+    panel: Panel,
+    share: dict[str, float],
+    rise: dict[str, float],
+    alarm: dict[str, float] | None = None,
+) -> dict[str, pd.DataFrame]:
     """Opinions that hold on every session; NaN for the assets that are not named."""
 
     def frame(values: dict[str, float]) -> pd.DataFrame:
         row = [values.get(name, np.nan) for name in panel.universe.ids]
         return pd.DataFrame([row] * len(panel.sessions), panel.sessions, panel.universe.columns)
 
-    return {"pivot_share": frame(share), "pivot_momentum": frame(rise)}
+    values = {"pivot_share": share, "pivot_momentum": rise, "pivot_alarm": alarm or {}}
+    return {name: frame(opinion) for name, opinion in values.items()}
 
 
-def last(panel: Panel, share: dict[str, float], rise: dict[str, float]) -> pd.Series:
-    return PivotRotation().targets(panel, given(panel, share, rise)).iloc[-1]
+def last(panel: Panel, *opinions: dict[str, float]) -> pd.Series:
+    return PivotRotation().targets(panel, given(panel, *opinions)).iloc[-1]
 
 
 def test_without_its_signals_it_is_the_neutral_mix(panel):
@@ -135,7 +141,15 @@ def test_a_turn_that_is_taken_back_counts_less_than_one_that_stays(panel):
     assert found["TURN1"] < found["MINE1"] < found["TURN2"]
 
 
-def test_momentum_alone_and_share_alone_each_move_it(panel):
+def test_a_miner_in_an_alarm_is_held_as_one_that_turns(panel):
+    found = last(panel, dict.fromkeys(MINES, 0.0), {}, {"TURN1": 1.0, "MINE1": 0.0})
+    assert found["TURN1"] == pytest.approx(0.25 * 0.4 / 0.9)
+    assert found["MINE1"] == found["MINE2"] == pytest.approx(0.25 * 0.1 / 0.9)
+    known = last(panel, {"TURN1": 0.5}, {}, {"TURN1": 1.0})
+    assert known["TURN1"] == pytest.approx(0.25 * 0.6 / 1.1 * 0.5)
+
+
+def test_each_of_its_signals_moves_it(panel):
     values = dict(PivotRotation().read(panel))
     targets = PivotRotation().targets(panel, values)
     for name in values:
@@ -144,8 +158,8 @@ def test_momentum_alone_and_share_alone_each_move_it(panel):
 
 
 def test_it_finds_the_miners_that_turn(panel):
-    targets = PivotRotation().targets(panel).iloc[TURNS + 60 : TURNS + 126]
-    assert targets[["TURN1", "TURN2"]].mean(axis=1).mean() > 2.0 * targets[MINES[:4]].mean().mean()
+    targets = PivotRotation().targets(panel).iloc[TURNS + 60 : TURNS + 126].mean()
+    assert targets[["TURN1", "TURN2"]].mean() > 2.0 * targets[MINES[:4]].mean()
 
 
 def test_later_it_hands_them_over_to_ai_infrastructure(panel):
@@ -155,7 +169,7 @@ def test_later_it_hands_them_over_to_ai_infrastructure(panel):
 
 
 def test_it_earns_where_miners_that_turn_are_paid_for_it():
-    assert t_ratio(0.003) > 3.0
+    assert t_ratio(0.006) > 3.0
 
 
 def test_it_earns_nothing_where_nobody_pays_for_the_turn():
@@ -172,7 +186,7 @@ def test_it_wants_the_eligible_only_and_never_more_than_its_shares(panel):
 
 def test_the_past_alone_gives_the_same_targets(panel):
     whole = PivotRotation().targets(panel)
-    for session in panel.sessions[200::130]:
+    for session in panel.sessions[260::160]:
         cut = PivotRotation().targets(panel.until(session))
         pd.testing.assert_frame_equal(cut, whole.loc[:session], rtol=0.0, atol=1e-9)
 
@@ -193,10 +207,14 @@ def test_a_contract_counts_where_the_capacity_is_known(panel):
     assert after["MINE2"].iloc[400] > 1.5 * before["MINE2"].iloc[400]
 
 
-def test_heading_is_the_share_if_it_went_on(panel):
-    share = pd.DataFrame({"a": [0.2, 0.9, np.nan, 0.1]})
-    rise = pd.DataFrame({"a": [0.1, 0.3, 0.2, -0.4]})
-    assert heading(share, rise)["a"].tolist() == pytest.approx([0.3, 1.0, 0.2, 0.0])
+def test_heading_is_the_share_if_it_went_on_and_an_alarm_at_least():
+    values = {
+        "pivot_share": [0.2, 0.9, np.nan, 0.1, 0.0],
+        "pivot_momentum": [0.1, 0.3, np.nan, -0.4, 0.5],
+        "pivot_alarm": [0.0, 1.0, np.nan, 1.0, 1.0],
+    }
+    found = heading({name: pd.DataFrame({"a": row}) for name, row in values.items()}, 0.25)
+    assert found["a"].tolist() == pytest.approx([0.3, 1.0, 0.0, 0.25, 0.5])
 
 
 def test_its_settings_reach_its_signals():
@@ -204,6 +222,7 @@ def test_its_settings_reach_its_signals():
     assert signals["pivot_momentum"].lookback == 30
     assert signals["pivot_momentum"].share == signals["pivot_share"]
     assert signals["pivot_share"].disclosure == DisclosedShare()
+    assert signals["pivot_alarm"].contracts == ContractedMegawatts()
 
 
 def test_shares_above_the_whole_are_refused():

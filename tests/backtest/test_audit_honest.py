@@ -19,6 +19,7 @@ from toolkit.backtest.audit import audit
 from toolkit.backtest.engine import Account, TimeLoop
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import ClockName
+from toolkit.config import Experiment
 from toolkit.data.assemble import assemble
 from toolkit.data.sample import SampleMarket
 from toolkit.optimize.costs import ProportionalCost
@@ -83,6 +84,12 @@ def test_no_shipped_strategy_trips_the_audit_on_200_markets_taken_in_turn(turn: 
         if found.differences:
             tripped[seed] = found.findings[0]
     assert tripped == {}
+
+
+@pytest.mark.parametrize("name", ["ai_token_satellite", "investors_dilemma", "pivot_rotation"])
+def test_no_strategy_of_the_pivot_trips_the_audit(name: str) -> None:
+    strategy = Experiment.from_toml(name).strategy()
+    assert audit(WITH_RISK, strategy, market(200), 10).findings == ()
 
 
 @pytest.mark.parametrize("strategy", SHIPPED, ids=names)

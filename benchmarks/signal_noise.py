@@ -157,8 +157,11 @@ def above(level: float) -> Callable[[pd.Series], pd.Series]:
 
 ALARMS = (
     Alarm("epoch change", "below -6 %", EpochChange(), below(-0.06), "epochs"),
+    Alarm("epoch change", "above 6 %", EpochChange(), above(0.06), "epochs"),
     Alarm("epoch change, denoised", "below -6 %", EpochChange(True), below(-0.06), "epochs"),
+    Alarm("epoch change, denoised", "above 6 %", EpochChange(True), above(0.06), "epochs"),
     Alarm("retarget forecast", "below -6 %", NextRetarget(), below(-0.06)),
+    Alarm("retarget forecast", "above 6 %", NextRetarget(), above(0.06)),
     Alarm("epoch reversal", "above 0.6, weather", EpochReversal(), above(0.6), "falls"),
     Alarm("epoch reversal", "below 0.3, lasting", EpochReversal(), below(0.3), "falls"),
     Alarm("hash ribbons", "stress, no band", HashRibbons(band=0.0), below(0.0)),
@@ -178,6 +181,8 @@ ALARMS = (
     Alarm("Puell multiple", "above 4", PuellMultiple(), above(4.0), walks=True),
     Alarm("hash price percentile", "below 0.1", HashPricePercentile(), below(0.1)),
     Alarm("hash price percentile", "below 0.1", HashPricePercentile(), below(0.1), walks=True),
+    Alarm("hash price percentile", "above 0.9", HashPricePercentile(), above(0.9)),
+    Alarm("hash price percentile", "above 0.9", HashPricePercentile(), above(0.9), walks=True),
     Alarm("non-price exit", "residual below -0.04", NonPriceExit(), below(-0.04), "epochs", True),
     Alarm("non-price exit", "t-ratio below -2", NonPriceExit("t_ratio"), below(-2.0), "epochs",
           True),

@@ -38,7 +38,7 @@ HOMES = {
     "vectorbt_rust": {"doctor.py"},
     "cvxpy": {"optimize/", "doctor.py"},
     "clarabel": {"optimize/"},
-    "numba": {"backtest/kernel.py", "network/block_clock.py", "network/fleet_kernel.py"},
+    "numba": {"backtest/kernel.py", "network/block_clock.py"},
     "exchange_calendars": {"clock.py"},
     "jinja2": {"report/page.py"},
     "matplotlib": {"report/picture.py"},

@@ -39,8 +39,8 @@ def test_status_is_one_json_object_marked_simulated(call):
     code, out, err = call("status", "--json")
     assert (code, err, out.count("\n")) == (0, "", 1)
     answer = json.loads(out)
-    assert set(answer) == {"asof", "simulated", "signals", "next_retarget"}
-    assert answer["simulated"] is True
+    assert set(answer) == {"asof", "simulated", "signals", "next_retarget", "absent_days"}
+    assert (answer["simulated"], answer["absent_days"]) == (True, {})
     wanted = {"height", "change", "standard_error", "band_low", "band_high", "fraction", "known_at"}
     assert set(answer["next_retarget"]) == wanted
     keys = {"name", "value", "unit", "state", "threshold", "since", "known_at"}
@@ -130,6 +130,7 @@ def test_a_scenario_for_readers_says_that_it_is_simulated_and_draws_on_demand(ca
     assert (code, err) == (0, "")
     assert out.startswith("SIMULATED: ")
     assert "verdict" in out
+    assert "-0.0%" not in out
     assert "SIMULATED" in (tmp_path / "ban.svg").read_text()
 
 
@@ -162,6 +163,13 @@ def test_a_scenario_of_ones_own_changes_a_ready_one(call, tmp_path):
         ('base = "ban"\npaths.rice = [[0, 1.0]]', "'rice'"),
         ('base = "ban"\npaths.price = [[30, 1.0], [0, 1.0]]', "rising order"),
         ('base = "ban"\npaths.price = [[0, -1.0]]', "price"),
+        ('base = "ban"\npaths.price = [[0, 62000.0], [100, 1e300]]', "at most 1e+09"),
+        ('base = "ban"\npaths.price = [[inf, 1.0]]', "paths.price.0.0 = inf"),
+        ('base = "ban"\npaths.price = [[0, nan]]', "paths.price.0.1 = nan"),
+        ('base = "ban"\npaths.ban = [[0, true]]', "paths.ban.0.1 = True"),
+        ('base = "ban"\npaths.exodus = "x"', "paths.exodus = 'x'"),
+        ('base = "ban"\npaths.exodus = [[1]]', "paths.exodus.0.1"),
+        ('base = "ban"\nstart.difficulty = 1e70', "difficulty = 1e+70"),
         ('base = "ban"\nstart.heigth = 1', "heigth"),
         ('base = "ban"\ndays = 1', "days"),
         ("days = 100", "base is missing"),

@@ -1,6 +1,9 @@
 """The block clock: exact retargets, the response to shocks, and luck."""
 
 import os
+import shutil
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.errors import DataError
+from toolkit.errors import ConfigError, DataError
 from toolkit.network import difficulty as protocol
 from toolkit.network.block_clock import retargeted
 from toolkit.network.chain import ChainResult, Start, follow_epochs, follow_hash_rate
@@ -236,6 +239,14 @@ def test_days_must_be_days() -> None:
         follow_hash_rate(pd.Series(1.0, index=hours))
     with pytest.raises(DataError, match=r"hash_rates is 0\.0"):
         follow_epochs([1e18, 0.0])
+    with pytest.raises(DataError, match="hash_rates is empty"):
+        follow_epochs([])
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "one"])
+def test_a_seed_is_a_whole_number(seed: object) -> None:
+    with pytest.raises(ConfigError, match=f"seed = {seed!r}: expected a whole number"):
+        follow([1.0] * 3, seed=seed)
 
 
 def test_a_hash_rate_that_explodes_is_refused() -> None:
@@ -249,3 +260,33 @@ def test_a_day_without_hashing_finds_nothing_and_counts_as_time() -> None:
     result = follow([1.0] * 5 + [0.0] * 4 + [1.0] * 20)
     assert (result.daily["blocks"].iloc[5:9] == 0.0).all()
     assert result.retargets["change"][0] == pytest.approx(14 / 18 - 1, abs=1e-3)
+
+
+# --- machine code -----------------------------------------------------------------------------
+
+
+def test_machine_code_is_kept_until_any_source_of_the_network_changes(tmp_path: Path) -> None:
+    folder = Path(protocol.__file__).parents[1]
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(folder, tmp_path / "toolkit", ignore=unwanted)
+    code = (
+        "from toolkit.network.block_clock import retargeted as f; f(1e60, 1e6); "
+        "print(sum(f.stats.cache_hits.values()))"
+    )
+
+    def hits() -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+    assert [hits(), hits()] == [0, 1]
+    # A file that the function is not in, as numba sees it.
+    with (tmp_path / "toolkit" / "network" / "present_value.py").open("a") as source:
+        source.write("# changed\n")
+    assert [hits(), hits()] == [0, 1]

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -109,6 +110,29 @@ def test_hash_rate_of_no_difficulty_is_refused(bad: float) -> None:
         network.hash_rate(bad)
     with pytest.raises(DataError, match="interval_seconds"):
         network.hash_rate(1.0, bad)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint32, np.int32])
+def test_a_cell_of_a_column_is_the_number_it_shows(kind: type) -> None:
+    bits, seconds = 0x17272FBD, 1_255_000
+    assert network.bits_to_target(kind(bits)) == network.bits_to_target(bits)
+    assert network.difficulty(kind(bits)) == network.difficulty(bits)
+    after = network.next_bits(kind(bits), kind(0), kind(seconds))
+    assert after == network.next_bits(bits, 0, seconds)
+    assert type(network.block_subsidy(kind(840_000))) is int
+
+
+@pytest.mark.parametrize("bad", [0.5, float("nan"), "0x1d00ffff", None])
+def test_what_is_no_whole_number_is_refused_by_name(bad: object) -> None:
+    for name, call in {
+        "bits": lambda: network.bits_to_target(bad),
+        "target": lambda: network.target_to_bits(bad),
+        "first_time": lambda: network.next_bits(0x1D00FFFF, bad, 0),
+        "last_time": lambda: network.next_bits(0x1D00FFFF, 0, bad),
+        "height": lambda: network.block_subsidy(bad),
+    }.items():
+        with pytest.raises(DataError, match=f"^{name} = .* is not a whole number"):
+            call()
 
 
 @pytest.mark.skipif(REAL is None, reason="HASHPIVOT_DATA names no folder of real data")

@@ -502,6 +502,7 @@ def test_given_paths_are_not_changed() -> None:
         ("power_price", -3.0, "power_price"),
         ("rent", -1.0, r"rent is -1\.0 .* 0 or more"),
         ("fees", float("inf"), "fees is inf"),
+        ("price", 1e300, r"price is 1e\+300 on 2026-07-06 .* at most 1e\+09"),
         ("curtailment", 1.0, r"curtailment is 1\.0 .* below 1"),
         ("ban", 1.5, r"ban \+ exodus is 1\.5"),
     ],
@@ -533,6 +534,8 @@ def test_a_fleet_under_water_is_refused() -> None:
         simulate_fleet(BASE, paths(10), Start(difficulty=2e16))
     with pytest.raises(ConfigError, match=r"Start\.difficulty = 0"):
         Start(difficulty=0.0)
+    with pytest.raises(ConfigError, match=r"seed = -1"):
+        simulate_fleet(BASE, paths(10), seed=-1)
 
 
 def test_the_day_on_which_nobody_mines_is_named() -> None:

@@ -234,6 +234,11 @@ def test_a_wrong_number_is_refused_by_name_and_row(name: str, bad: float) -> Non
         forecast_retargets(**rows)
 
 
+def test_what_is_no_number_is_refused() -> None:
+    with pytest.raises(DataError, match=r"blocks = 'many' .* one of them is no number"):
+        forecast_retarget(1e14, "many", 6e4)  # type: ignore[arg-type]
+
+
 def test_rows_of_different_lengths_are_refused() -> None:
     with pytest.raises(DataError, match="same length"):
         forecast_retargets([1.0, 1.0], [1, 2], [600.0])
@@ -242,7 +247,9 @@ def test_rows_of_different_lengths_are_refused() -> None:
 
 
 def test_a_prior_refuses_what_is_no_prior() -> None:
-    for wrong in ({"volatility": -0.1}, {"growth": float("nan")}, {"elapsed_error_seconds": -1.0}):
+    refused = [("volatility", -0.1), ("growth", float("nan")), ("growth", -800.0),
+               ("elapsed_error_seconds", -1.0)]  # fmt: skip
+    for wrong in ({name: value} for name, value in refused):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             RetargetPrior(**wrong)
 

@@ -8,11 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.errors import InsufficientHistoryError, UnknownFieldError
+from toolkit.errors import DataError, InsufficientHistoryError, UnknownFieldError
 from toolkit.panel import Field, Panel
+from toolkit.signals.economics import HashPricePercentile, MinerMargin
 from toolkit.signals.epochs import EpochReversal
+from toolkit.signals.exits import NonPriceExit
+from toolkit.signals.issuance import PuellMultiple
 from toolkit.signals.published import PublishedSignal
 from toolkit.signals.reading import GAUGES, NO_READING, Gauge, Reading, readings
+from toolkit.signals.regression import DifficultyRegression
+from toolkit.signals.retarget import NextRetarget
+from toolkit.signals.ribbons import HashRibbons
 
 DAYS = pd.date_range("2018-01-01", periods=60)
 
@@ -168,3 +174,29 @@ def test_the_state_of_the_network_in_july_2021(real_panel):
     assert found["non_price_exit"].state == "exit"
     assert found["non_price_exit_t_ratio"].state == "exit"
     assert found["miner_margin"].state == "neutral"
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.inf])
+@pytest.mark.parametrize(
+    ("name", "signal"),
+    [
+        ("blocks", NextRetarget()),
+        ("blocks", PuellMultiple(halving_adjusted=True)),
+        ("fees", NonPriceExit()),
+        ("hash_price", HashPricePercentile()),
+        ("hash_price", MinerMargin()),
+        ("hash_rate", HashRibbons()),
+        ("issuance", PuellMultiple()),
+        ("issuance", DifficultyRegression()),
+    ],
+)
+def test_an_impossible_amount_is_refused_by_its_day(sample_panel, name, signal, wrong):
+    field = sample_panel.fields[name]
+    values = field.values.copy()
+    values.iloc[-20, 0] = wrong
+    panel = replace(
+        sample_panel, fields={**sample_panel.fields, name: replace(field, values=values)}
+    )
+    day = values.index[-20].date()
+    with pytest.raises(DataError, match=f"^{name} .* of {day} is {wrong:g}; it is 0 or more"):
+        signal.rows(panel)

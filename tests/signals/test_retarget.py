@@ -144,6 +144,15 @@ def test_there_is_no_outlook_without_a_recent_forecast(panel, make_panel):
     assert next_retarget(stopped) is None
 
 
+def test_an_epoch_whose_days_never_come_is_not_at_its_beginning_for_long(panel):
+    retarget = panel.fields["difficulty"].available_at[30]
+    blocks = panel.fields["blocks"].until(retarget)
+    stopped = replace(panel, fields={**panel.fields, "blocks": blocks, "issuance": blocks})
+    session = panel.sessions[panel.decisions.searchsorted(retarget)]
+    found = [next_retarget(stopped.until(session + pd.Timedelta(days=n))) for n in range(4)]
+    assert [one and one.fraction for one in found] == [0.0, 0.0, None, None]
+
+
 # Height
 
 

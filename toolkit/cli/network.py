@@ -107,12 +107,12 @@ def aftermath_lines(title: str, aftermath: Aftermath) -> list[str]:
         ("verdict", aftermath.verdict),
         ("lowest blocks a day", f"{aftermath.min_blocks_per_day:.1f}  (normal 143.9)"),
         ("back at ten minutes", "never within the run" if back is None else f"after {back} days"),
-        ("hash rate, lowest", f"{aftermath.hash_rate_trough:+.1%}"),
-        ("hash rate, at the end", f"{aftermath.hash_rate_change:+.1%}"),
-        ("machines on site", f"{aftermath.installed_change:+.1%}"),
-        ("hash price", f"{aftermath.hash_price_change:+.1%}"),
-        ("bitcoin price", f"{aftermath.price_change:+.1%}"),
-        ("reward a block", f"{aftermath.reward_change:+.1%}"),
+        ("hash rate, lowest", f"{aftermath.hash_rate_trough:+z.1%}"),
+        ("hash rate, at the end", f"{aftermath.hash_rate_change:+z.1%}"),
+        ("machines on site", f"{aftermath.installed_change:+z.1%}"),
+        ("hash price", f"{aftermath.hash_price_change:+z.1%}"),
+        ("bitcoin price", f"{aftermath.price_change:+z.1%}"),
+        ("reward a block", f"{aftermath.reward_change:+z.1%}"),
     )
     return [f"SIMULATED: {title}", "", *(f"{label:<24}{value}" for label, value in rows)]
 

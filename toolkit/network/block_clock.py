@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
@@ -40,9 +42,22 @@ TARGET, DONE, TIMED, HEIGHT = range(4)
 first of them, blocks of the whole chain."""
 
 
+_SOURCES = sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
+
+
 def compiled(function: F) -> F:
-    """A function as machine code, kept on disk, that lets other threads run."""
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    """A function as machine code that lets other threads run, kept on disk while no source changes.
+
+    By itself numba looks at the function's own file alone, and runs what it once made of functions
+    and constants of other files, whatever became of them.
+    """
+    made = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    index = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    if index is not None:  # There is none where compiling is switched off.
+        index._source_stamp = index._source_stamp, _SOURCES
+    return cast(F, made)
 
 
 class Log(NamedTuple):

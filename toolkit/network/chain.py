@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from toolkit.errors import DataError
+from toolkit.errors import ConfigError, DataError
 from toolkit.network.difficulty import (
     BLOCKS_PER_EPOCH,
     EPOCH_SECONDS,
@@ -43,11 +43,12 @@ class Start:
         Of the first block to be found; it fixes the subsidy and the place within the epoch, which
         is taken to have run at the target pace so far.
     difficulty
-        In force, at least 1. Left out, it is the one in equilibrium with the fleet at the first day's price.
+        In force, at least 1. Left out, it is the one in equilibrium with the fleet at the first
+        day's price.
     """
 
     height: Annotated[int, Field(ge=0, lt=4_000_000)] = 953_568
-    difficulty: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] | None = None
+    difficulty: Annotated[float, Field(ge=1.0, lt=1e60)] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,8 @@ def follow_hash_rate(
     ------
     DataError
         Gaps, missing or negative values, a first value of zero.
+    ConfigError
+        A seed that is no whole number of 0 or more.
     """
     from toolkit.network.block_clock import EASIEST_TARGET, follow
 
@@ -98,7 +101,7 @@ def follow_hash_rate(
     start = start or Start()
     clock = begin_clock(start, values[0])
     log, first, steps = empty_log(len(values)), clock[0], np.empty((len(values), 3))
-    draws = np.random.default_rng(0 if seed is None else seed)
+    draws = random_blocks(seed)
     follow(values / EXAHASH, np.ones(len(values)), clock, seed is not None, draws, log, steps)
     days = pd.DatetimeIndex(hash_rate.index)
     columns = np.column_stack(
@@ -125,10 +128,12 @@ def follow_epochs(hash_rates: Sequence[float], difficulty: float | None = None) 
     Raises
     ------
     DataError
-        A hash rate or difficulty that is not positive and finite.
+        A hash rate or difficulty that is not positive and finite, or no hash rate at all.
     """
     from toolkit.network.block_clock import EASIEST_TARGET, retargeted
 
+    if len(hash_rates) == 0:
+        raise DataError("hash_rates is empty: expected one an epoch.")
     epochs = pd.RangeIndex(len(hash_rates))
     values = numbers("hash_rates", np.asarray(hash_rates, dtype=float), epochs)
     refuse("hash_rates", values, values <= 0.0, epochs, "above 0")
@@ -189,6 +194,14 @@ def begin_clock(start: Start, hash_rate: float) -> Floats:
     done = start.height % BLOCKS_PER_EPOCH
     timed = max(done - 1, 0) * EPOCH_SECONDS / (BLOCKS_PER_EPOCH - 1)
     return np.array([float(target), float(done), timed, float(start.height)])
+
+
+def random_blocks(seed: int | np.random.SeedSequence | None) -> np.random.Generator:
+    """Draws of the moments of blocks; without a seed they are not used."""
+    try:
+        return np.random.default_rng(0 if seed is None else seed)
+    except (TypeError, ValueError):
+        raise ConfigError(f"seed = {seed!r}: expected a whole number, 0 or more.") from None
 
 
 def empty_log(days: int) -> Log:

@@ -7,6 +7,8 @@ have taken, within a factor of four, and cut to what the compact form can hold.
 
 from __future__ import annotations
 
+import operator
+
 from toolkit.errors import DataError
 
 BLOCKS_PER_EPOCH = 2016
@@ -38,8 +40,9 @@ def bits_to_target(bits: int) -> int:
     Raises
     ------
     DataError
-        Not four bytes, negative, zero, or easier than difficulty 1.
+        No whole number, not four bytes, negative, zero, or easier than difficulty 1.
     """
+    bits = _whole("bits", bits)
     if not 0 <= bits <= 0xFFFFFFFF:
         raise DataError(f"bits = {bits:#x} is not a compact target: it must fit in four bytes.")
     size, mantissa = bits >> 24, bits & _MANTISSA
@@ -61,8 +64,9 @@ def target_to_bits(target: int) -> int:
     Raises
     ------
     DataError
-        Not between 1 and the target of difficulty 1.
+        Not a whole number between 1 and the target of difficulty 1.
     """
+    target = _whole("target", target)
     if not 0 < target <= LARGEST_TARGET:
         raise DataError(f"target = {target} must lie between 1 and {LARGEST_TARGET}.")
     size = (target.bit_length() + 7) // 8
@@ -92,10 +96,11 @@ def next_bits(bits: int, first_time: int, last_time: int) -> int:
     Raises
     ------
     DataError
-        A wrong compact target. Times may go backwards, since miners set them within bounds; the
-        clamp then applies, as in the protocol.
+        A wrong compact target, or times in other than whole seconds. Times may go backwards, since
+        miners set them within bounds; the clamp then applies, as in the protocol.
     """
-    seconds = min(max(last_time - first_time, EPOCH_SECONDS // _CLAMP), EPOCH_SECONDS * _CLAMP)
+    took = _whole("last_time", last_time) - _whole("first_time", first_time)
+    seconds = min(max(took, EPOCH_SECONDS // _CLAMP), EPOCH_SECONDS * _CLAMP)
     target = bits_to_target(bits) * seconds // EPOCH_SECONDS
     return target_to_bits(min(target, LARGEST_TARGET))
 
@@ -106,8 +111,9 @@ def block_subsidy(height: int) -> int:
     Raises
     ------
     DataError
-        The height is negative.
+        The height is negative, or no whole number.
     """
+    height = _whole("height", height)
     if height < 0:
         raise DataError(f"height = {height}: the first block has height 0.")
     halvings = height // HALVING_BLOCKS
@@ -126,3 +132,11 @@ def hash_rate(difficulty: float, interval_seconds: float = 600.0) -> float:
         if not 0.0 < value < float("inf"):
             raise DataError(f"{name} = {value} must be positive and finite.")
     return difficulty * HASHES_PER_DIFFICULTY / interval_seconds
+
+
+def _whole(name: str, value: int) -> int:
+    """A Python integer; one of numpy, such as a cell of a column, would overflow in silence."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise DataError(f"{name} = {value!r} is not a whole number.") from None

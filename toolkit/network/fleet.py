@@ -26,6 +26,7 @@ from toolkit.network.chain import (
     check_days,
     empty_log,
     numbers,
+    random_blocks,
     refuse,
     retarget_table,
 )
@@ -49,6 +50,9 @@ PATHS = (
     ("exodus", 0.0),
 )
 """Names of the paths in the order of the kernel's columns, and what stands for one not given."""
+
+_LARGEST = 1e9
+"""Of any path; what the model makes of more may be no finite number any longer."""
 
 _PLACES = MappingProxyType({name: place for place, (name, _) in enumerate(PATHS)})
 _COLUMNS = ("hash_rate", "blocks", "difficulty", "height", "price", "hash_price", "ordered",
@@ -210,7 +214,7 @@ def simulate_fleet(
     Raises
     ------
     ConfigError
-        A path with an unknown name, or no price.
+        A path with an unknown name, no price, or a seed that is no whole number of 0 or more.
     DataError
         Gaps, wrong lengths, missing or impossible values; a day on which nobody mines.
     """
@@ -257,7 +261,7 @@ class Prepared:
         state = State(installed, on, zero, eligible, zero.copy(), clock, relief, memory)
         log = empty_log(len(paths))
         first = float(clock[0])
-        draws = np.random.default_rng(0 if seed is None else seed)
+        draws = random_blocks(seed)
         done = simulate(paths, self.rows, self.rules, state, seed is not None, draws, log, outcome)
         if done < len(paths):
             raise DataError(
@@ -304,6 +308,7 @@ def check_paths(paths: pd.DataFrame) -> Floats:
         if name in ("price", "power_price"):
             refuse(name, values, values <= 0.0, paths.index, "above 0")
         refuse(name, values, values < 0.0, paths.index, "0 or more")
+        refuse(name, values, values > _LARGEST, paths.index, f"at most {_LARGEST:g}")
     offline, gone = columns["curtailment"], columns["ban"] + columns["exodus"]
     refuse("curtailment", offline, offline >= 1.0, paths.index, "a share below 1")
     refuse("ban + exodus", gone, gone > 1.0, paths.index, "a share of at most 1")

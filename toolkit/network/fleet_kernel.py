@@ -9,9 +9,9 @@ was known when the day before closed.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from toolkit.network import present_value
@@ -42,8 +42,8 @@ PRICE, RENT, POWER_PRICE, CREDIT, FEES, CURTAILMENT, BAN, EXODUS = range(8)
 HASH_RATE, BLOCKS, DIFFICULTY, END_HEIGHT, CLOSE, HASH_PRICE, ORDERED, VALUE_SPREAD = range(8)
 """Columns of the days that come out: two of the day, the others as of its end."""
 
-_mining_value = numba.njit(cache=True, error_model="numpy")(present_value.mining_value)
-_hosting_value = numba.njit(cache=True, error_model="numpy")(present_value.hosting_value)
+_mining_value: Callable[..., Any] = compiled(present_value.mining_value)
+_hosting_value: Callable[..., Any] = compiled(present_value.hosting_value)
 
 
 class Rows(NamedTuple):

@@ -49,6 +49,7 @@ class RetargetPrior:
     growth
         Expected logarithm of the epoch's hash rate over the last epoch's (0.02 = 2 %). It stays as
         it is within the epoch: growth on the way and an hour's error in the start look the same.
+        A retarget follows a factor of four at most, hence -1.4 to 1.4.
     volatility
         Standard deviation of the change of the hash rate's logarithm in the time of one epoch.
     elapsed_error_seconds
@@ -61,7 +62,7 @@ class RetargetPrior:
     has slowed since, so fit on the latest epochs where they are at hand.
     """
 
-    growth: Annotated[float, Field(allow_inf_nan=False)] = 0.04
+    growth: Annotated[float, Field(ge=-1.4, le=1.4)] = 0.04
     volatility: NonNegative = 0.05
     elapsed_error_seconds: NonNegative = 3600.0
 
@@ -223,7 +224,15 @@ class _Progress:
     def __init__(
         self, difficulty: npt.ArrayLike, blocks: npt.ArrayLike, elapsed_seconds: npt.ArrayLike
     ):
-        given = [np.atleast_1d(np.asarray(a, float)) for a in (difficulty, blocks, elapsed_seconds)]
+        try:
+            given = [
+                np.atleast_1d(np.asarray(a, float)) for a in (difficulty, blocks, elapsed_seconds)
+            ]
+        except (TypeError, ValueError):
+            raise DataError(
+                f"difficulty = {difficulty!r}, blocks = {blocks!r} and elapsed_seconds = "
+                f"{elapsed_seconds!r}: one of them is no number."
+            ) from None
         lengths = [values.shape for values in given]
         if len(set(lengths)) != 1 or given[0].ndim != 1:
             raise DataError(

@@ -346,8 +346,9 @@ def sensitivity_table(
     for name in over:
         if name not in known:
             raise ConfigError(f"over = {name!r} is no input. {suggestion(name, known)}")
-    if not over or not all(map(len, over.values())):
-        raise ConfigError(f"over = {over!r}: expected at least one value of at least one input.")
+    lists = [np.asarray(values) for values in over.values()]
+    if not lists or any(v.ndim != 1 or not v.size or v.dtype.kind not in "iuf" for v in lists):
+        raise ConfigError(f"over = {over!r}: expected lists of numbers, of one input at least.")
     rows = []
     for values in product(*over.values()):
         inputs = dict(zip(over, values, strict=True))

@@ -22,7 +22,10 @@ from toolkit.network.cohorts import Entry, Feedback, Fleet, Relocation, lognorma
 from toolkit.network.fleet import PATHS, FleetResult, simulate_fleet
 from toolkit.units import component
 
-Knots = tuple[tuple[Annotated[float, Field(ge=0.0)], float], ...]
+# Strict: to Python true is 1.
+Day = Annotated[float, Field(ge=0.0, allow_inf_nan=False, strict=True)]
+Value = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Knots = tuple[tuple[Day, Value], ...]
 
 SCENARIO_NAMES = (
     "ai-bust",

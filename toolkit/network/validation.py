@@ -259,9 +259,6 @@ def forecast_checks(errors: pd.DataFrame) -> list[Check]:
     return checks
 
 
-_FORECAST_BARS = (0.65, 0.75, 0.92, 1.02, 1.02, 1.02)
-
-
 def _equilibrium(hash_rate: float) -> float:
     """Difficulty at which a hash rate in H/s keeps the difficulty as it is."""
     interval = BLOCK_SECONDS * BLOCKS_PER_EPOCH / (BLOCKS_PER_EPOCH - 1)

@@ -51,6 +51,26 @@ def bitcoin_price(panel: Panel) -> Field:
     )
 
 
+def amounts(panel: Panel, name: str) -> Field:
+    """A daily field of what cannot be less than nothing: blocks, coins, hash rate, revenue.
+
+    Raises
+    ------
+    DataError
+        A value is negative or infinite; the message says where.
+    """
+    field = panel.field(name)
+    values = field.values.iloc[:, 0].to_numpy(dtype=float)
+    wrong = (values < 0.0) | np.isinf(values)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{name} ({field.source}) of {field.values.index[row].date()} is {values[row]:g}; it is "
+            "0 or more. Leave the cell empty if it is unknown."
+        )
+    return field
+
+
 def difficulty_by_day(panel: Panel) -> Field:
     """Difficulty that was public at the end of each UTC day, up to the last session.
 

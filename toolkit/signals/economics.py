@@ -6,7 +6,7 @@ import pandas as pd
 
 from toolkit.network.economics import mining_margin, unit_power_cost
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import by_day, difficulty_by_day, known_by_day, together
+from toolkit.signals.daily import amounts, by_day, difficulty_by_day, known_by_day, together
 from toolkit.signals.hardware import Fleet
 from toolkit.signals.published import PublishedSignal
 from toolkit.units import Days, Positive, component
@@ -77,7 +77,7 @@ class HashPricePercentile(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Rank after each day."""
-        price = panel.field("hash_price")
+        price = amounts(panel, "hash_price")
         if self.cost is None:
             return by_day(price).apply(self._rank, unit="share of days")
         both = together({"hash_price": price, "unit_cost": self.cost.by_day(panel)})
@@ -112,7 +112,7 @@ class MinerMargin(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Margin after each day."""
-        parts = {"hash_price": panel.field("hash_price"), "unit_cost": self.cost.by_day(panel)}
+        parts = {"hash_price": amounts(panel, "hash_price"), "unit_cost": self.cost.by_day(panel)}
         return together(parts).apply(_margin, unit="fraction")
 
 

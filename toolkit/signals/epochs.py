@@ -38,17 +38,17 @@ def epochs(panel: Panel) -> Field:
     Raises
     ------
     DataError
-        A difficulty that is not positive, or an absent epoch; the message says where.
+        A difficulty that is not positive and finite, or an absent epoch; the message says where.
     """
     field = panel.field("difficulty")
     values = field.values.iloc[:, 0].to_numpy()
     days = field.values.index
-    wrong = ~(values > 0.0)
+    wrong = ~((values > 0.0) & np.isfinite(values))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f"difficulty ({field.source}) of {days[row].date()} is {values[row]}; it is positive "
-            "and every epoch has one."
+            f"difficulty ({field.source}) of {days[row].date()} is {values[row]}; it is positive, "
+            "finite, and every epoch has one."
         )
     ratio = values[1:] / values[:-1]
     found = np.diff(field.available_at.as_unit("ns").asi8) / DAY.value

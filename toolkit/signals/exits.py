@@ -10,7 +10,7 @@ import pydantic
 from numpy.typing import NDArray
 
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import bitcoin_price, difficulty_by_day, together
+from toolkit.signals.daily import amounts, bitcoin_price, difficulty_by_day, together
 from toolkit.signals.epochs import epochs, implied_hash_rate
 from toolkit.signals.hardware import Fleet
 from toolkit.signals.published import DAY, STALE_EPOCH, PublishedSignal
@@ -93,9 +93,9 @@ class NonPriceExit(PublishedSignal):
         difficulty = difficulty_by_day(panel)
         daily = together(
             {
-                "issuance": panel.field("issuance"),
-                "fees": panel.field("fees"),
-                "blocks": panel.field("blocks"),
+                "issuance": amounts(panel, "issuance"),
+                "fees": amounts(panel, "fees"),
+                "blocks": amounts(panel, "blocks"),
                 "price": bitcoin_price(panel),
                 "efficiency": difficulty.apply(self._efficiency, unit="J/TH"),
             }

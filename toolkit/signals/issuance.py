@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import bitcoin_price, together
+from toolkit.signals.daily import amounts, bitcoin_price, together
 from toolkit.signals.published import PublishedSignal
 from toolkit.units import Days, component
 
@@ -39,7 +39,7 @@ class PuellMultiple(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Multiple after each day."""
-        coins = panel.field("blocks" if self.halving_adjusted else "issuance")
+        coins = amounts(panel, "blocks" if self.halving_adjusted else "issuance")
         parts = {"coins": coins, "price": bitcoin_price(panel)}
         return together(parts).apply(self._multiple, unit="1")
 

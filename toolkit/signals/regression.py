@@ -11,7 +11,7 @@ import pydantic
 from toolkit.network.difficulty import BLOCK_SECONDS
 from toolkit.network.economics import scheduled_supply
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import bitcoin_price, difficulty_by_day, together
+from toolkit.signals.daily import amounts, bitcoin_price, difficulty_by_day, together
 from toolkit.signals.published import PublishedSignal
 from toolkit.units import component
 
@@ -51,7 +51,7 @@ class DifficultyRegression(PublishedSignal):
         parts = {
             "difficulty": difficulty_by_day(panel),
             "price": bitcoin_price(panel),
-            "supply": panel.field("issuance").apply(issued, unit="BTC"),
+            "supply": amounts(panel, "issuance").apply(issued, unit="BTC"),
         }
         return together(parts).apply(self._ratio, unit="1")
 

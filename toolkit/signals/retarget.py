@@ -13,7 +13,7 @@ from toolkit.network.difficulty import BLOCKS_PER_EPOCH, FIRST_SUBSIDY_SATOSHI, 
 from toolkit.network.economics import SATOSHI_PER_BITCOIN
 from toolkit.network.forecast import FIT_EPOCHS, fit_prior, forecast_retarget, forecast_retargets
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import by_day, together
+from toolkit.signals.daily import amounts, by_day, together
 from toolkit.signals.epochs import epochs
 from toolkit.signals.published import DAY, PublishedSignal
 from toolkit.units import NonNegative, component
@@ -57,7 +57,7 @@ class NextRetarget(PublishedSignal):
 
     def forecasts(self, panel: Panel) -> Field:
         """Every statistic after each day, a column each."""
-        source, daily = epochs(panel), by_day(panel.field("blocks"))
+        source, daily = epochs(panel), by_day(amounts(panel, "blocks"))
         progress = self._progress(source, daily)
         difficulty = source.values.iloc[:, 0].to_numpy()
         told = progress["blocks"].notna().to_numpy()
@@ -137,20 +137,22 @@ class RetargetOutlook:
 def next_retarget(panel: Panel, forecast: NextRetarget | None = None) -> RetargetOutlook | None:
     """The outlook at the end of a panel, or None where there is no forecast of the last ten days.
 
-    Right after a retarget, before a day of its epoch is public, it is what the past alone says.
+    Right after a retarget, before a day of its epoch is public, it is what the past alone says: for
+    two days, since after that some of the epoch is mined and only the count of it is absent.
     """
     signal, now = forecast or NextRetarget(), panel.decisions[-1]
     known, source = signal.forecasts(panel).until(now), epochs(panel).until(now)
     told = np.flatnonzero(known.values["change"].notna())
     if len(told) == 0:
         return None
-    row, retarget = int(told[-1]), source.available_at[-1]
+    row, retarget, max_age = int(told[-1]), source.available_at[-1], signal.max_age + DAY
     outlook = {name: float(known.values[name].iloc[row]) for name in _COLUMNS}
     moment = known.available_at[row]
     if retarget > moment:
         levels = source.values.iloc[:, 0].to_numpy()
-        outlook, moment = vars(forecast_retarget(levels[-1], 0, 1.0, fit_prior(levels))), retarget
-    if now - moment > signal.max_age + DAY:
+        outlook = vars(forecast_retarget(levels[-1], 0, 1.0, fit_prior(levels)))
+        moment, max_age = retarget, 2 * DAY
+    if now - moment > max_age:
         return None
     return RetargetOutlook(
         height=_next_height(panel),
@@ -173,7 +175,7 @@ def _next_height(panel: Panel) -> int | None:
     retargets = pd.DatetimeIndex(epochs(panel).until(now).values.index)
     if len(retargets) and retargets[0] == _GENESIS:
         return BLOCKS_PER_EPOCH * len(retargets)
-    daily = together({"blocks": panel.field("blocks"), "issuance": panel.field("issuance")})
+    daily = together({"blocks": amounts(panel, "blocks"), "issuance": amounts(panel, "issuance")})
     known = daily.until(now).values
     subsidy = known["issuance"] / known["blocks"]
     # The day of the halving itself has a mean in between, which still counts as the era before it.

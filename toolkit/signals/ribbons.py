@@ -9,7 +9,7 @@ import pandas as pd
 
 from toolkit.errors import ConfigError
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import bitcoin_price, by_day, difficulty_by_day, together
+from toolkit.signals.daily import amounts, bitcoin_price, by_day, difficulty_by_day, together
 from toolkit.signals.published import PublishedSignal
 from toolkit.units import Days, NonNegative, component
 
@@ -164,4 +164,4 @@ def _compression(difficulty: pd.DataFrame) -> pd.DataFrame:
 
 
 def _daily(panel: Panel, on: Source) -> Field:
-    return difficulty_by_day(panel) if on == "difficulty" else by_day(panel.field("hash_rate"))
+    return difficulty_by_day(panel) if on == "difficulty" else by_day(amounts(panel, "hash_rate"))

@@ -11,6 +11,9 @@ import pytest
 
 from strategies.benchmarks import BitcoinOnly, EqualWeight, InverseVolatility, StaticMix
 from strategies.difficulty_rotation import DifficultyRotation
+from strategies.hash_ribbon_timing import HashRibbonTiming
+from strategies.kappa_spread import KappaSpreadTilt
+from strategies.miner_margin import MinerMarginSwitch
 from strategies.trend_control import TrendControl
 from toolkit.backtest.audit import audit
 from toolkit.backtest.engine import Account, TimeLoop
@@ -38,6 +41,9 @@ SHIPPED = (
     InverseVolatility(),
     TrendControl(),
     DifficultyRotation(),
+    HashRibbonTiming(),
+    MinerMarginSwitch(),
+    KappaSpreadTilt(),
 )
 names = [type(strategy).__name__ for strategy in SHIPPED]
 
@@ -229,7 +235,9 @@ def shaken(panel: Panel, row: int, seed: int) -> Panel:
     fields: dict[str, Field] = {}
     for name, quantity in panel.fields.items():
         later = np.asarray(quantity.available_at > panel.decisions[row])
-        factors = np.exp(random.normal(0.0, 0.5, quantity.values.shape))
+        # Difficulty within what the days between its rows allow: what contradicts them is refused.
+        size = 0.02 if name == "difficulty" else 0.5
+        factors = np.exp(random.normal(0.0, size, quantity.values.shape))
         values = quantity.values * np.where(later[:, None], factors, 1.0)
         fields[name] = replace(quantity, values=values)
     return replace(panel, fields=fields)

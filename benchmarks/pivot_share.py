@@ -26,9 +26,10 @@ from toolkit.data.files import open_folder
 from toolkit.panel import Field, Panel
 from toolkit.signals.market_share import BROAD_EQUITY, SEMICONDUCTORS, MarketShare, share_record
 from toolkit.signals.pivot_detector import PivotDetector
-from toolkit.signals.rolling_regression import Window, rolling_regression
+from toolkit.signals.rolling_regression import rolling_regression
 from toolkit.signals.specifications import Specification
 from toolkit.signals.style_factors import StyleFactors
+from toolkit.signals.window_fit import Window
 from toolkit.universe import Asset, Membership, Sleeve, Universe
 
 MINERS, SESSIONS, SEED, BAR_SECONDS, ROUNDS = 30, 2_520, 7, 3.0, 5

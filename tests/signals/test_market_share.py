@@ -18,9 +18,10 @@ from toolkit.data.files import open_folder
 from toolkit.errors import ConfigError, DataError, InsufficientHistoryError, UnknownFieldError
 from toolkit.panel import Field, Panel
 from toolkit.signals.market_share import MarketShare, share_record
-from toolkit.signals.rolling_regression import Window, rolling_regression
+from toolkit.signals.rolling_regression import rolling_regression
 from toolkit.signals.specifications import Exposure, Specification, ai_share
 from toolkit.signals.style_factors import StyleFactors
+from toolkit.signals.window_fit import Window
 from toolkit.universe import Asset, Membership, Sleeve, Universe
 
 START = date(2020, 1, 2)
@@ -173,19 +174,51 @@ def test_the_share_of_a_pivot_rises_after_it_and_not_before(panel, estimate):
     assert share.iloc[pivot + 260] > 0.85
 
 
-def test_the_share_is_the_explained_variance_that_covaries_with_ai(panel):
+def without(control: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What a constant and a control leave of each column."""
+    design = np.column_stack([np.ones(len(control)), control])
+    return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+
+
+def expected_share(returns: np.ndarray, factors: dict[str, np.ndarray]) -> float:
+    """Share of the explained variance that covaries with AI, by the textbook."""
+    x = np.column_stack(list(factors.values()))
+    beta = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), returns, rcond=None)[0][1:]
+    loading = dict(zip(factors, beta, strict=True))
+    parts = np.column_stack([factors["mining"], factors["ai"]])
+    if "control" in factors:
+        parts = without(factors["control"], parts)
+    risk = np.cov(parts.T, ddof=0)
+    if "mining_lagged" in factors:
+        loading["mining"] += loading["mining_lagged"]
+        risk[0, 1] += np.cov(factors["mining_lagged"], factors["ai"], ddof=0)[0, 1]
+    mining, ai = loading["mining"], loading["ai"]
+    own = ai**2 * risk[1, 1] + mining * ai * risk[0, 1]
+    return own / (own + mining**2 * risk[0, 0] + mining * ai * risk[0, 1])
+
+
+@pytest.mark.parametrize(
+    "way", [Specification(), Specification(mining="bitcoin"), Specification(control="broad_equity")]
+)
+def test_the_share_is_the_explained_variance_that_covaries_with_ai(panel, way):
     factors = StyleFactors(panel)
-    returns, basket, ai = factors.returns(), factors.legacy_basket(), factors.ai_basket()
     rows = slice(300 - 125, 301)
-    x = np.column_stack([basket["MIX"], ai.iloc[:, 0]])[rows]
-    y = returns["MIX"].to_numpy()[rows]
-    beta = np.linalg.lstsq(np.column_stack([np.ones(126), x]), y, rcond=None)[0][1:]
-    fitted = x @ beta
-    expected = beta[1] * np.cov(x[:, 1], fitted, ddof=0)[0, 1] / fitted.var()
-    way = Specification()
+    x = {
+        name: frame["MIX" if "MIX" in frame else frame.columns[0]].to_numpy()[rows]
+        for name, frame in way.regressors(factors).items()
+    }
+    expected = expected_share(factors.returns()["MIX"].to_numpy()[rows], x)
     exposure = way.exposure(factors)
     found = ai_share(exposure.angle, exposure.correlation)[300, factors.miners.get_loc("MIX")]
     assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_an_interval_is_as_wide_as_students_t_has_it(panel):
+    exposure = Specification().exposure(StyleFactors(panel))
+    low, high = exposure.interval(0.9)
+    width = 1.724718 * exposure.angle_error[200:]
+    np.testing.assert_allclose(high[200:] - exposure.angle[200:], width, rtol=1e-6)
+    np.testing.assert_allclose(exposure.angle[200:] - low[200:], width, rtol=1e-6)
 
 
 @pytest.mark.parametrize("split", ["in_proportion", "mining_first"])
@@ -337,6 +370,11 @@ def test_a_cut_panel_gives_the_same_estimates(panel, estimate):
         for name in ("market_share", "band_low", "band_high", "r_squared", "span"):
             whole = getattr(estimate, name).loc[:session]
             pd.testing.assert_frame_equal(getattr(cut, name), whole, rtol=0.0, atol=1e-12)
+
+
+def test_a_market_without_miners_has_no_shares(panel):
+    others = Universe(tuple(a for a in panel.universe if a.id not in MINERS))
+    assert MarketShare().compute(replace(panel, universe=others)).isna().all(axis=None)
 
 
 def test_too_few_sessions_are_no_share_and_no_record(panel):

@@ -234,6 +234,9 @@ def test_an_alarm_lasts_until_the_turn_is_undone_and_needs_a_reading(panel):
     started = (state == 1.0) & (state.shift(1) == 0.0)
     assert started.any()
     assert (ratio[started] >= 3.5).all()
+    between = (ratio >= 0.0) & (ratio < 3.5) & state.shift(1).notna()
+    assert (state[between] == state.shift(1)[between]).all()
+    assert (state[between] == 1.0).any()
 
 
 def test_the_t_ratio_is_the_turn_between_two_windows_over_its_error(panel):

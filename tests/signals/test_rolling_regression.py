@@ -9,7 +9,8 @@ from scipy.signal import lfilter
 from scipy.stats import t as student
 
 from toolkit.errors import ConfigError, DataError, InsufficientHistoryError
-from toolkit.signals.rolling_regression import RollingFit, Window, rolling_regression
+from toolkit.signals.rolling_regression import RollingFit, rolling_regression
+from toolkit.signals.window_fit import Window
 
 SHORT = Window(48, 6)
 

@@ -22,13 +22,16 @@ from toolkit.strategy import Strategy
 from toolkit.universe import Sleeve
 
 NAMES = (
+    "ai_token_satellite",
     "bitcoin_only",
     "difficulty_rotation",
     "equal_weight",
     "hash_ribbon_timing",
     "inverse_volatility",
+    "investors_dilemma",
     "kappa_spread",
     "miner_margin",
+    "pivot_rotation",
     "static_mix",
     "trend_control",
 )

@@ -16,8 +16,9 @@ from scipy.special import stdtrit
 
 from toolkit.errors import ConfigError
 from toolkit.panel import Panel
-from toolkit.signals.rolling_regression import Window, rolling_regression
+from toolkit.signals.rolling_regression import rolling_regression
 from toolkit.signals.style_factors import StyleFactors
+from toolkit.signals.window_fit import Window
 from toolkit.units import Sessions, component
 
 Array = NDArray[np.float64]
@@ -119,7 +120,7 @@ class Specification:
         NaN where the window lacks returns, and everywhere where there are fewer sessions than one.
         """
         shape = (len(factors.rows), len(factors.miners))
-        if shape[0] < self.sessions:
+        if shape[0] < self.sessions or shape[1] == 0:
             return Exposure.none(shape)
         fit = rolling_regression(factors.returns(), self.regressors(factors), self.window)
         names = fit.factors

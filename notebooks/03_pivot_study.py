@@ -61,7 +61,7 @@ pd.set_option("display.max_rows", 200, "display.max_colwidth", 120)
 
 def rounded(frame):
     """A table with two digits."""
-    return frame.round({name: 2 for name in frame.select_dtypes("number")})
+    return frame.round(dict.fromkeys(frame.select_dtypes("number"), 2))
 
 
 print(f"{mark}; {panel.sessions[0].date()} to {panel.sessions[-1].date()}; {len(known)} events")
@@ -100,7 +100,9 @@ contracts = {}
 for event in known:
     if event.kind.value in ("colocation_contract", "option", "gpu_cloud_contract"):
         contracts.setdefault(event.ticker, event)
-shown = [name for name in contracts if name in share.r_squared and share.r_squared[name].notna().any()]
+shown = [
+    name for name in contracts if name in share.r_squared and share.r_squared[name].notna().any()
+]
 panes = [
     Pane(
         f"{name}: AI's share of explained risk; first contract {contracts[name].day}",

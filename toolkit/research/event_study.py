@@ -97,7 +97,7 @@ def fit_betas(returns: Floats, factors: Floats) -> tuple[Floats, Floats]:
     """
     design = np.column_stack([np.ones(len(factors)), factors])
     betas = np.linalg.lstsq(design, returns, rcond=None)[0][1:]
-    return betas, returns - factors @ betas
+    return np.asarray(betas), returns - factors @ betas
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,9 @@ def event_table(panel: Panel, events: Iterable[Event]) -> pd.DataFrame:
             "group": group_of(event),
             "session": panel.sessions[reaction],
         }
-        row |= abnormal_returns(returns[asset].to_numpy(), factors, reaction, spans(reaction, known))
+        row |= abnormal_returns(
+            returns[asset].to_numpy(), factors, reaction, spans(reaction, known)
+        )
         rows.append(row)
     names = [f"{prefix}{name}" for name in WINDOWS for prefix in ("", "rank_")]
     columns = ["asset", "day", "quality", "group", "session"]

@@ -280,9 +280,9 @@ settings = ["checks.replay=false", "checks.audit_cuts=0"]
 first = pd.Timestamp("2017-01-03")
 
 
-def run(name, market):
+def run(name, market, start=first.date()):
     """A shipped strategy on a market: the two accounts and the audit have tests of their own."""
-    experiment = Experiment.from_toml(name, settings)
+    experiment = Experiment.from_toml(name, [*settings, f"data.start={start}"])
     return experiment.backtester().run(experiment.strategy(), market, experiment.origin())
 
 
@@ -356,25 +356,28 @@ picture(
 # %% [markdown]
 # ## Without the one name that carries the early pivot
 #
-# Those strategies that ever held more than 1 % of it, run again without it.
+# Those strategies that ever held more than 1 % of it, run again with it and without it, from the month
+# before it could be bought: earlier it could change nothing.
 
 # %%
 carrier = "CORZ" if folder else "HASHCO"
-without = panel_of(DataSettings(folder=folder, start=first.date(), without=(carrier,)))
-holders = [
-    name
-    for name in ("trend_control", *active)
-    if results[name].weights[carrier].max() > 0.01
-]  # fmt: skip
-rows = {
-    name: {
-        "largest weight": results[name].weights[carrier].max(),
-        "Sharpe with": results[name].metrics()["net"]["sharpe"],
-        "Sharpe without": run(name, without).metrics()["net"]["sharpe"],
-    }
-    for name in holders
-}
-print(f"{mark}. {carrier} left out; it was held by {len(holders)} of {len(active) + 1}")
+listed = next(asset.usable_from for asset in panel.universe if asset.id == carrier)
+since = max(first, pd.Timestamp(listed) - pd.Timedelta(days=35)).date()
+late = panel_of(DataSettings(folder=folder, start=since))
+without = panel_of(DataSettings(folder=folder, start=since, without=(carrier,)))
+rows = {}
+for name in ("trend_control", *active):
+    largest = results[name].weights[carrier].max()
+    if largest > 0.01:
+        both = [run(name, part, since).metrics()["net"] for part in (late, without)]
+        rows[name] = {
+            "largest weight": largest,
+            "Sharpe with": both[0]["sharpe"],
+            "Sharpe without": both[1]["sharpe"],
+            "CAGR with": both[0]["cagr"],
+            "CAGR without": both[1]["cagr"],
+        }
+print(f"{mark}. {carrier} left out since {since}; held by {len(rows)} of {len(active) + 1}")
 pd.DataFrame(rows).T.round(2) if rows else None
 
 # %% [markdown]

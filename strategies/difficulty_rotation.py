@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from strategies.benchmarks import sum_of_sleeves
@@ -99,11 +100,11 @@ class DifficultyRotation(Strategy):
 
 def score(values: Mapping[str, pd.DataFrame]) -> pd.Series:
     """Mean of the votes at each session, -1 stress to 1 growth; 0 where nobody has an opinion."""
-    votes = {name: _vote(values[name].iloc[:, 0], name) for name in VOTES}
-    return pd.DataFrame(votes).mean(axis=1).fillna(0.0)
-
-
-def _vote(value: pd.Series, name: str) -> pd.Series:
-    low, high = VOTES[name].low, VOTES[name].high
-    vote = (value > high).astype(float) - (value < low).astype(float)
-    return vote.where(value.notna())
+    readings = {name: values[name].iloc[:, 0] for name in VOTES}
+    sessions = readings[next(iter(VOTES))].index
+    told = np.column_stack([reading.to_numpy(dtype=float) for reading in readings.values()])
+    low = np.array([-np.inf if gauge.low is None else gauge.low for gauge in VOTES.values()])
+    high = np.array([np.inf if gauge.high is None else gauge.high for gauge in VOTES.values()])
+    votes = (told > high).astype(float) - (told < low)
+    voters = np.isfinite(told).sum(axis=1)
+    return pd.Series(votes.sum(axis=1) / np.maximum(voters, 1), sessions)

@@ -67,7 +67,7 @@ class InvestorsDilemma(Strategy):
     difficulty   mining less AI        mean vote, as in `DifficultyRotation`
     margin       bitcoin less mining   depth of the stress, 0 to 1, as in `MinerMarginSwitch`
     kappa        AI less mining        how many combinations agree, as in `KappaSpreadTilt`
-    pivot        pivoting less mining  mean change of the pivoting basket's pivot share over 0.1
+    pivot        pivoting less mining  mean over the basket: 1 in an alarm, or change of share / 0.1
     momentum     each basket           its return over the deviation of such a return
     ===========  ====================  ==========================================================
 
@@ -132,7 +132,7 @@ class InvestorsDilemma(Strategy):
     ) -> pd.DataFrame:
         """Long-only weights of the posterior, new every week: sessions x assets."""
         values = self.read(panel, signals)
-        ahead = heading(values["pivot_share"], values["pivot_momentum"])
+        ahead = heading(values, PivotRotation().alarm_share)
         baskets = _baskets(panel, ahead)
         strengths = _strengths(values, baskets).to_numpy()
         model, year = ExponentialCovariance(), panel.periods_per_year
@@ -227,13 +227,14 @@ def _strengths(
     usual = MinerMarginSwitch()
     depth = usual.stress + usual.uncertainty - values["margin"].iloc[:, 0]
     heard = pd.concat([values[name].iloc[:, 0] for name in VOTES], axis=1).notna().any(axis=1)
-    rise = _mean_over(values["pivot_momentum"], {PIVOTING: baskets[PIVOTING]})[PIVOTING]
+    rise = (values["pivot_momentum"] / FULL_RISE).clip(-1.0, 1.0)
+    turning = rise.where(values["pivot_alarm"] != 1.0, 1.0)
     return pd.DataFrame(
         {
             "difficulty": score(values).where(heard),
             "margin": (depth / (2.0 * usual.uncertainty)).clip(0.0, 1.0),
             "kappa": 2.0 * values["hosting_is_worth_more"].iloc[:, 0] - 1.0,
-            "pivot": rise / FULL_RISE,
+            "pivot": _mean_over(turning, {PIVOTING: baskets[PIVOTING]})[PIVOTING],
         }
     )
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from strategies.benchmarks import sum_of_sleeves
 from toolkit.panel import Panel
-from toolkit.signals.disclosure import DisclosedShare
+from toolkit.signals.disclosure import ContractedMegawatts, DisclosedShare
 from toolkit.signals.pivot import PivotMomentum, PivotShare
+from toolkit.signals.pivot_detector import PivotDetector
 from toolkit.signals.signal import Signal
 from toolkit.strategy import (
     Strategy,
@@ -33,10 +34,12 @@ class PivotRotation(Strategy):
     part of a miner as AI, that part pays what AI infrastructure pays, less the dilution and
     overhead of a miner, and is held as AI infrastructure itself.
 
-    A miner is *heading* for its share plus the share's change over `lookback`, between 0 and 1. The
-    miners' part of equity is split in proportion to `legacy_weight` plus the heading; then of each
-    miner's weight its share goes to AI infrastructure. A miner whose share is not known counts as
-    legacy, so without any reading the mix is neutral.
+    A miner is *heading* for its share plus the share's change over `lookback`, between 0 and 1, and
+    for no less than `alarm_share` while the detector of pivots has an alarm: in the months of a turn
+    the ways to measure the share contradict one another, and there is none. The miners' part of
+    equity is split in proportion to `legacy_weight` plus the heading; then of each miner's weight
+    its share goes to AI infrastructure. Where neither is known a miner counts as legacy, so without
+    any reading the mix is neutral.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ class PivotRotation(Strategy):
     legacy_weight
         What a miner without any pivot counts; one heading for as large a share counts twice that.
         A tenth is about the sampling error of a market share.
+    alarm_share
+        Pivot share that a miner in an alarm is heading for at least.
     lookback
         Sessions over which the pivot share changes.
     """
@@ -53,6 +58,7 @@ class PivotRotation(Strategy):
     miners: Fraction = 0.25
     ai_infrastructure: Fraction = 0.35
     legacy_weight: Positive = 0.1
+    alarm_share: Fraction = 0.3
     lookback: Sessions = 60
 
     def __post_init__(self) -> None:
@@ -60,9 +66,13 @@ class PivotRotation(Strategy):
 
     @property
     def signals(self) -> Mapping[str, Signal]:
-        """Pivot share of each miner, and its change."""
+        """Pivot share of each miner, its change, and whether a turn is under way."""
         share = PivotShare(disclosure=DisclosedShare())
-        return {"pivot_share": share, "pivot_momentum": PivotMomentum(share, self.lookback)}
+        return {
+            "pivot_share": share,
+            "pivot_momentum": PivotMomentum(share, self.lookback),
+            "pivot_alarm": PivotDetector(ContractedMegawatts()),
+        }
 
     def targets(
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
@@ -71,7 +81,7 @@ class PivotRotation(Strategy):
         values = self.read(panel, signals)
         share = values["pivot_share"].fillna(0.0)
         members = panel.members(MINERS)
-        counted = heading(share, values["pivot_momentum"]) + self.legacy_weight
+        counted = heading(values, self.alarm_share) + self.legacy_weight
         held = self.miners * share_in_proportion(counted.where(members, 0.0))
         turned = held * share
         infrastructure = share_equally(panel.members([Sleeve.AI_INFRASTRUCTURE]))
@@ -80,6 +90,11 @@ class PivotRotation(Strategy):
         return decided_where(weights, panel.members([Sleeve.BITCOIN]).any(axis=1))
 
 
-def heading(share: pd.DataFrame, momentum: pd.DataFrame) -> pd.DataFrame:
-    """Pivot share of each asset if it went on as it did: in [0, 1]; an unknown share is 0."""
-    return (share.fillna(0.0) + momentum.fillna(0.0)).clip(0.0, 1.0)
+def heading(values: Mapping[str, pd.DataFrame], alarm_share: float) -> pd.DataFrame:
+    """Pivot share of each asset if it went on as it did, and in an alarm at least so much.
+
+    In [0, 1]; what is not known counts as 0.
+    """
+    ahead = values["pivot_share"].fillna(0.0) + values["pivot_momentum"].fillna(0.0)
+    least = alarm_share * values["pivot_alarm"].fillna(0.0)
+    return ahead.clip(0.0, 1.0).where(ahead > least, least)

@@ -133,9 +133,9 @@ class KappaSpread(PublishedSignal):
 
     Its level is made of assumptions, and they are ours. The published ranges are 12 to 24 months of
     lead, 6 to 11 million USD per MW of critical IT power, net margins of 0.80 to 0.85; renewal at
-    0.2 million per MW and year is unverified. The drift is that of what a renewed megawatt earns;
-    the hash price alone lost 0.24 a year (log) from 2019 to 2025, machines improved meanwhile, and
-    four years of past data leave the estimate of a drift a standard error of some 0.3 a year, so it
+    0.2 million per MW and year is unverified. The drift is that of what a renewed megawatt earns.
+    The hash price alone lost 0.24 a year (log) from 2019 to June 2025, but over the fleet's
+    efficiency 0.0 from 2019 and 0.2 from 2021; four years of it leave a standard error of 0.34, so it
     is not estimated. Rents are asked and not paid, capital expenditure is the same on all dates,
     and what waiting is worth is left out. Read the spread with its band, or the agreement.
     """

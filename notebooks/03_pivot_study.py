@@ -149,8 +149,9 @@ rounded(moves)
 # %% [markdown]
 # Recorded on real prices to 2025-06-30: **not identifiable**. 46 % of 1,064 miner-months have no share,
 # where there is one the median over miners is 0.01 to 0.11 in every year since 2021, and the bands are
-# about half as wide as the whole scale. No miner with an exact contract day has a share at both ends, and every band of
-# a miner after its contract contains 0. That is no evidence against a pivot: these data cannot tell.
+# about half as wide as the whole scale. No miner with an exact contract day has a share at both ends, and 126
+# sessions after its contract every band contains 0; early in 2025 the lower ends of APLD and CORZ rose to
+# 0.2 and 0.1. That is no evidence against a pivot: these data cannot tell.
 
 # %% [markdown]
 # A second look that needs no share: an alarm when the loadings of a miner turn from mining to AI by
@@ -211,7 +212,8 @@ print(f"n = {len(exact)} first contracts with an exact day and enough sessions (
 # Recorded: **not identifiable**, n = 2 exact days (APLD, WULF), and BTBT to the month; CORZ was relisted 33
 # sessions before its first contract. They disagree: beside other miners the beta to bitcoin of APLD fell
 # by 0.87 [-1.60, -0.06], that of WULF rose by 0.09 [-0.31, +0.48]. WULF's volatility rose by 0.17
-# [+0.05, +0.29] and its shortfall by 0.037 [+0.003, +0.074] relative to them, against the claim, and so did the
+# [+0.05, +0.29] and its shortfall by 0.037 [+0.003, +0.074] relative to them, against the claim, and
+# so did the
 # volatility of BTBT, 0.19 [+0.03, +0.34]. Twelve intervals of 90 % were looked at: one in ten would leave
 # out 0 by chance. The comparison takes care of bitcoin's own calm: alone, BTBT's beta fell by 0.38, which
 # is what all miners' did.

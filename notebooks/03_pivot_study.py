@@ -149,7 +149,8 @@ rounded(moves)
 # %% [markdown]
 # Recorded on real prices to 2025-06-30: **not identifiable**. 48 % of 1,064 miner-months have no share,
 # where there is one the median over miners is 0.00 to 0.08 in every year since 2021, and the bands are
-# about half as wide as the whole scale. No miner with an exact contract day has a share at both ends, and 126
+# about half as wide as the whole scale. No miner with an exact contract day has a share at both ends, and
+# 126
 # sessions after its contract every band contains 0; early in 2025 the lower ends of APLD and CORZ rose to
 # 0.2 and 0.1. That is no evidence against a pivot: these data cannot tell.
 
@@ -210,7 +211,8 @@ print(f"n = {len(exact)} first contracts with an exact day and enough sessions (
 
 # %% [markdown]
 # Recorded: **not identifiable**, n = 2 exact days (APLD, WULF), and BTBT to the month; CORZ was relisted 33
-# sessions before its first contract. They disagree: beside other miners the beta to bitcoin of APLD fell by 0.86 [-1.60, -0.02], that of WULF rose by 0.16 [-0.32, +0.55]. WULF's volatility rose by 0.17
+# sessions before its first contract. They disagree: beside other miners the beta to bitcoin of APLD fell
+# by 0.86 [-1.60, -0.02], that of WULF rose by 0.16 [-0.32, +0.55]. WULF's volatility rose by 0.17
 # [+0.05, +0.29] and its shortfall by 0.037 [+0.003, +0.074] relative to them, against the claim, and
 # so did the
 # volatility of BTBT, 0.19 [+0.03, +0.34]. Twelve intervals of 90 % were looked at: one in ten would leave
@@ -249,7 +251,8 @@ pd.DataFrame([test.__dict__ for test in tests]).set_index(["group", "window"])
 # Recorded: **not identifiable**; 10 contracts with an exact day are 9 independent cases. Single reactions
 # were large: CORZ 2024-06-03 +41 %, APLD 2025-06-02 +26 %, and on the session before the window, which
 # may be the day itself where the hour is unknown, +78 %, +46 % and +36 %. Statements and
-# what was built without a tenant range from -15 to +19 %; the one failed pivot (SLNH, month only) lost 13 %. Of the months that could be traded 6 of 9 were above 0, from -34 to +48 %.
+# what was built without a tenant range from -15 to +19 %; the one failed pivot (SLNH, month only) lost 13
+# %. Of the months that could be traded 6 of 9 were above 0, from -34 to +48 %.
 
 # %% [markdown]
 # ## AI tokens

@@ -166,6 +166,7 @@ def test_a_scenario_of_ones_own_changes_a_ready_one(call, tmp_path):
         ('base = "ban"\npaths.price = [[0, 62000.0], [100, 1e300]]', "at most 1e+09"),
         ('base = "ban"\npaths.price = [[inf, 1.0]]', "paths.price.0.0 = inf"),
         ('base = "ban"\npaths.price = [[0, nan]]', "paths.price.0.1 = nan"),
+        ('base = "ban"\npaths.ban = [[0, 0.5]]', "'ban' begins with 0.5"),
         ('base = "ban"\npaths.ban = [[0, true]]', "paths.ban.0.1 = True"),
         ('base = "ban"\npaths.exodus = "x"', "paths.exodus = 'x'"),
         ('base = "ban"\npaths.exodus = [[1]]', "paths.exodus.0.1"),

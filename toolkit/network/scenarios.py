@@ -53,7 +53,8 @@ class Scenario:
         Miners on the first day.
     paths
         By the names that `simulate_fleet` takes: pairs of a day, counted from 0 in rising order,
-        and a value; straight lines between them, constant before and after.
+        and a value; straight lines between them, constant before and after. `ban` and `exodus`
+        begin with 0.
     first_day, days
         Period.
     start
@@ -77,6 +78,11 @@ class Scenario:
                 raise ConfigError(
                     f"Scenario.paths: the days of {name!r} are {moments}; expected one or more in "
                     "rising order."
+                )
+            if name in ("ban", "exodus") and knots[0][1] != 0.0:
+                raise ConfigError(
+                    f"Scenario.paths: {name!r} begins with {knots[0][1]:g}; expected 0, since a run "
+                    "is judged against its first day."
                 )
 
     def table(self) -> pd.DataFrame:

@@ -230,6 +230,8 @@ def test_hash_price_of_all_hash_rate_is_the_security_budget(
     assert paid == pytest.approx(budget, rel=1e-12)
     hour = economics.attack_hour_rental(rate, paid / rate * 1e15)
     assert hour == pytest.approx(budget / 24, rel=1e-12)
+    dearer = economics.attack_hour_rental(rate, paid / rate * 1e15, 0.25)
+    assert dearer == pytest.approx(1.25 * hour, rel=1e-12)
 
 
 def test_hash_rate_that_leaves_changes_hash_price_but_no_budget_once_difficulty_has_followed() -> (

@@ -164,6 +164,12 @@ def test_margins_by_cohort_and_over_the_machines_that_run() -> None:
     )
 
 
+def test_margins_follow_the_price_of_power() -> None:
+    power = np.where(np.arange(60) < 30, 47.0, 94.0)
+    margins = simulate_fleet(RICH, paths(60, power_price=power)).margins[:, 0]
+    assert 1.0 - margins[40] == pytest.approx(2.0 * (1.0 - margins[20]))
+
+
 # --- leaving ----------------------------------------------------------------------------------
 
 
@@ -175,6 +181,14 @@ def test_a_ban_stops_the_given_share_and_the_lifting_brings_the_idle_back() -> N
     assert total[30:201] == pytest.approx(450.0)
     assert total[201:] == pytest.approx(900.0)
     assert result.converted_megawatts.sum() == 0.0
+
+
+def test_the_lifting_of_a_ban_does_not_bring_back_who_moved() -> None:
+    ban = np.interp(np.arange(600), [29, 30, 200, 201], [0.0, 0.5, 0.5, 0.0])
+    fleet = replace(RICH, relocation=Relocation(share=0.4, classes=1))
+    there, elsewhere = simulate_fleet(fleet, paths(600, ban=ban)).installed[-1]
+    assert there == pytest.approx(900.0 - 0.4 * 450.0)
+    assert elsewhere == pytest.approx(0.4 * 450.0)
 
 
 def test_a_ban_of_half_the_machines_halves_the_difficulty_within_two_retargets() -> None:
@@ -229,6 +243,29 @@ def test_who_signs_is_who_the_present_values_say() -> None:
     for rent, signs in zip(rents, preferred, strict=True):
         result = simulate_fleet(fleet, paths(2, rent=rent), Start(height=953_568))
         assert (result.contracted_megawatts[-1, 0] > 0.0) == signs, rent
+
+
+def test_who_mines_on_until_the_notice_counts_that_for_hosting() -> None:
+    fleet = Fleet((Cohort(900.0, 18.0, 45.0),), conversion=CONVERSION)
+    result = simulate_fleet(fleet, paths(2, rent=150.0))
+    price, lead = result.column("hash_price")[0], 457 / 365.25
+    conditions = Conditions(price, 18.0, 45.0, 150.0, 0.12)
+    hosting = replace(HOSTING, lead_years=lead)
+    worth = compare(conditions, MINING, hosting)
+    until = replace(MINING, horizon_years=lead - 60 / 365.25)
+    meanwhile = compare(conditions, until, hosting)["mining"]
+    expected = (worth["hosting"] - worth["mining"] + meanwhile).item()
+    assert result.column("value_spread")[0] == pytest.approx(expected, rel=1e-9)
+    assert meanwhile.item() > 1e3
+
+
+def test_sites_that_are_gone_sign_no_more() -> None:
+    rent = np.where(np.arange(700) < 40, 0.0, 300.0)
+    fleet = replace(RICH, conversion=replace(CONVERSION, hazard=20.0))
+    result = simulate_fleet(fleet, paths(700, rent=rent, exodus=ramp(700, 0.4, 5, 6)))
+    power = 900.0 * 15.0
+    expected = (0.4 + 0.3 * 0.6) * power
+    assert result.contracted_megawatts[-1].sum() == pytest.approx(expected, rel=1e-3)
 
 
 def test_hosting_starts_after_the_lead_time_and_machines_stop_at_the_notice() -> None:
@@ -343,6 +380,18 @@ def test_the_price_is_the_paths_unless_feedback_is_asked_for() -> None:
     hit = simulate_fleet(replace(FULL, feedback=Feedback(security=0.5)), table).column("price")
     assert hit[0] == 62_000.0
     assert hit.min() < 0.95 * 62_000.0
+
+
+def test_selling_counts_beyond_what_was_sold_on_the_first_day() -> None:
+    fleet = replace(RICH, feedback=Feedback(selling=1.0))
+    calm = simulate_fleet(fleet, paths(60)).column("price")
+    assert calm == pytest.approx(62_000.0, rel=1e-6)
+    # Dearer power takes more of the revenue; what it took before is in the price already.
+    power = np.where(np.arange(400) < 30, 47.0, 52.0)
+    result = simulate_fleet(fleet, paths(400, power_price=power))
+    share = 1.0 - result.margins[-1, 0]
+    sold = share - (1.0 - result.margins[0, 0])
+    assert result.column("price")[-1] == pytest.approx(62_000.0 * math.exp(-sold), rel=1e-3)
 
 
 def test_even_a_strong_feedback_ends_at_a_lower_level_and_not_at_zero() -> None:

@@ -257,6 +257,17 @@ def test_each_input_moves_the_value_of_hosting_over_mining_as_it_should(
     assert np.sign(gain.item()) == sign
 
 
+def test_a_building_is_worth_its_residual_for_each_megawatt_of_computers() -> None:
+    change = {"residual_usd_per_mw": 1e6, "overhead": 1.25}
+    plain, kept = (
+        compare(TODAY, MINING, replace(HOSTING, **terms))["hosting"].item()
+        for terms in ({"residual_usd_per_mw": 0.0, "overhead": 1.25}, change)
+    )
+    years = HOSTING.lead_years + HOSTING.term_years
+    worth = 1e6 / 1.25 / (1.0 + TODAY.discount_rate) ** years
+    assert kept - plain == pytest.approx(worth, rel=1e-9)
+
+
 def test_a_mine_that_runs_nine_hours_in_ten_earns_and_pays_nine_tenths() -> None:
     mining = replace(MINING, hash_price_drift=-0.1)
     full, part = (

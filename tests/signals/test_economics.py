@@ -46,6 +46,12 @@ def test_the_percentile_is_the_share_of_days_with_no_higher_hash_price(panel, wi
         assert found[day] == np.mean(values[day + 1 - window : day + 1] <= values[day])
 
 
+def test_days_that_are_alike_rank_alike_and_highest(make_panel):
+    same = make_panel({"hash_price": np.full(100, 40.0)}, days=100)
+    found = HashPricePercentile(90).rows(same).values["hash_price_percentile"].dropna()
+    assert (found == 1.0).all()
+
+
 def test_over_cost_the_ratio_is_ranked(panel):
     cost = FleetCost()
     ratio = hash_price(panel) / cost.by_day(panel).values["unit_cost"]

@@ -9,26 +9,18 @@ from __future__ import annotations
 import sys
 import time
 
-from strategies.benchmarks import BitcoinOnly, EqualWeight, InverseVolatility, StaticMix
-from strategies.difficulty_rotation import DifficultyRotation
-from strategies.trend_control import TrendControl
 from toolkit.backtest.audit import audit
 from toolkit.backtest.engine import TimeLoop
 from toolkit.backtest.schedule import Schedule
+from toolkit.config import Experiment
 from toolkit.data.assemble import assemble
 from toolkit.data.sample import SampleMarket
 from toolkit.optimize.costs import ProportionalCost
 from toolkit.risk.estimators import ExponentialCovariance
+from toolkit.settings import shipped_strategies
 
 MARKETS, YEARS = 200, 3.0
-STRATEGIES = (
-    BitcoinOnly(),
-    EqualWeight(),
-    StaticMix(),
-    InverseVolatility(),
-    TrendControl(),
-    DifficultyRotation(),
-)
+STRATEGIES = {name: Experiment.from_toml(name).strategy() for name in shipped_strategies()}
 LOOP = TimeLoop(None, ExponentialCovariance(), ProportionalCost(), Schedule(), 1, 1e6)
 
 
@@ -40,19 +32,17 @@ def main() -> int:
     for seed in range(markets):
         market = SampleMarket(seed=seed, years=YEARS)
         panel = assemble([market], market.universe())
-        for strategy in STRATEGIES:
+        for name, strategy in STRATEGIES.items():
             start = time.process_time()
             found = audit(LOOP, strategy, panel)
-            seconds[strategy] += time.process_time() - start
-            differences[strategy] += found.differences
+            seconds[name] += time.process_time() - start
+            differences[name] += found.differences
             cuts += found.cuts
             for finding in found.findings[:3]:
-                print(f"seed {seed}, {type(strategy).__name__}: {finding}")
-    for strategy in STRATEGIES:
-        name, mean = type(strategy).__name__, seconds[strategy] / markets
-        print(
-            f"{name:<20} {markets} audits, {differences[strategy]} differences, {mean:.3f} s each"
-        )
+                print(f"seed {seed}, {name}: {finding}")
+    for name in STRATEGIES:
+        mean = seconds[name] / markets
+        print(f"{name:<20} {markets} audits, {differences[name]} differences, {mean:.3f} s each")
     wall, cpu = time.perf_counter() - began, time.process_time() - began_on_cpu
     print(
         f"{len(STRATEGIES) * markets} audits, {cuts} cuts, {sum(differences.values())} differences"

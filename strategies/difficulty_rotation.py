@@ -1,19 +1,39 @@
-"""Rotation between sleeves by the regime of the hash rate and by momentum."""
+"""Rotation between sleeves by what difficulty says of mining, and by momentum."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from strategies.benchmarks import sum_of_sleeves
 from toolkit.panel import Panel
-from toolkit.signals.difficulty import HashRibbons
 from toolkit.signals.price import Momentum
+from toolkit.signals.reading import GAUGES
 from toolkit.signals.signal import Signal
 from toolkit.strategy import Strategy, decided_where, demand_at_most_one, share_equally
-from toolkit.units import Days, Fraction, NonNegative, Sessions, component
+from toolkit.units import Fraction, Sessions, component
 from toolkit.universe import MINERS, Sleeve
+
+VOTES = {
+    gauge.name: gauge
+    for gauge in GAUGES
+    if gauge.name
+    in (
+        "epoch_change_denoised",
+        "next_retarget",
+        "epoch_reversal",
+        "hash_ribbons",
+        "ribbon_compression",
+        "hash_price_over_cost_percentile",
+    )
+}
+"""Who votes: each by the thresholds it is read by everywhere, none of them chosen here.
+
+Below the low one the vote is -1, above the high one +1, in between 0. What the price alone drives
+does not vote, nor does the exit that no price explains: it squeezes nobody who stays.
+"""
 
 
 @component
@@ -25,17 +45,21 @@ class DifficultyRotation(Strategy):
     infrastructure, which competes for their sites. When the hash rate grows again the survivors
     earn more of the same issuance, and miners are held above their share at AI's expense.
 
+    The regime is a score in [-1, 1], the mean of the votes of those with an opinion: the last change
+    of difficulty and the forecast of the next (beyond 6 %), whether a large fall came back within an
+    epoch (weather) or not, the hash ribbons with their band, the spread of the eight averages of
+    the difficulty, and the rank of the hash price over the fleet's cost. They look at one hash rate
+    over windows from days to months, so six votes are far fewer than six opinions.
+
     Parameters
     ----------
     bitcoin, miners, ai_infrastructure
         Shares of equity in a neutral regime.
     tilt
-        Share moved between miners and AI infrastructure in a clear regime.
+        Share moved between miners and AI infrastructure where all votes agree.
     lookback
         Sessions of momentum; within miners and AI infrastructure only rising assets are held, and
         the share of a falling asset stays in cash.
-    short_days, long_days, band
-        As in `HashRibbons`.
     """
 
     bitcoin: Fraction = 0.35
@@ -43,9 +67,6 @@ class DifficultyRotation(Strategy):
     ai_infrastructure: Fraction = 0.35
     tilt: Fraction = 0.15
     lookback: Sessions = 126
-    short_days: Days = 30
-    long_days: Days = 60
-    band: NonNegative = 0.011
 
     def __post_init__(self) -> None:
         demand_at_most_one(
@@ -54,11 +75,9 @@ class DifficultyRotation(Strategy):
 
     @property
     def signals(self) -> Mapping[str, Signal]:
-        """Hash-rate regime and price momentum."""
-        return {
-            "regime": HashRibbons(self.short_days, self.long_days, self.band),
-            "momentum": Momentum(self.lookback),
-        }
+        """What votes on the regime, and price momentum."""
+        voters: dict[str, Signal] = {name: gauge.signal for name, gauge in VOTES.items()}
+        return {**voters, "momentum": Momentum(self.lookback)}
 
     def targets(
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
@@ -66,9 +85,7 @@ class DifficultyRotation(Strategy):
         """Sleeve shares by regime over rising assets: sessions x assets."""
         values = self.read(panel, signals)
         momentum = values["momentum"]
-        # Without an opinion on the regime the mix is neutral: the rest of the view still holds.
-        regime = values["regime"].iloc[:, 0].fillna(0.0)
-        tilt = (self.tilt * regime).clip(-self.miners, self.ai_infrastructure)
+        tilt = (self.tilt * score(values)).clip(-self.miners, self.ai_infrastructure)
         weights = sum_of_sleeves(panel, {Sleeve.BITCOIN: self.bitcoin})
         for sleeves, share in (
             (MINERS, self.miners + tilt),
@@ -79,3 +96,15 @@ class DifficultyRotation(Strategy):
             weights += rising.mul(share, axis=0)
         judged_any = (panel.members([Sleeve.BITCOIN]) & momentum.notna()).any(axis=1)
         return decided_where(weights, judged_any)
+
+
+def score(values: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """Mean of the votes at each session, -1 stress to 1 growth; 0 where nobody has an opinion."""
+    readings = {name: values[name].iloc[:, 0] for name in VOTES}
+    sessions = readings[next(iter(VOTES))].index
+    told = np.column_stack([reading.to_numpy(dtype=float) for reading in readings.values()])
+    low = np.array([-np.inf if gauge.low is None else gauge.low for gauge in VOTES.values()])
+    high = np.array([np.inf if gauge.high is None else gauge.high for gauge in VOTES.values()])
+    votes = (told > high).astype(float) - (told < low)
+    voters = np.isfinite(told).sum(axis=1)
+    return pd.Series(votes.sum(axis=1) / np.maximum(voters, 1), sessions)

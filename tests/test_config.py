@@ -73,7 +73,7 @@ def test_a_shipped_file_builds_every_part_it_names(name):
     shipped = Experiment.from_toml(name)
     backtester = shipped.backtester()
     assert shipped.strategy() is not None
-    assert backtester.schedule.every == "month"
+    assert backtester.schedule.every == ("week" if name == "hash_ribbon_timing" else "month")
     assert backtester.schedule.start == shipped.data_settings().start
     assert (backtester.fill_delay, backtester.initial_cash) == (1, 1_000_000.0)
     assert (backtester.checks.audit_cuts, backtester.checks.replay) == (40, True)

@@ -1,5 +1,6 @@
-"""The notebooks run as they are, from the first cell to the last."""
+"""The notebooks run as they are, on the simulated market and, those that can, on real data."""
 
+import os
 from pathlib import Path
 
 import jupytext
@@ -7,20 +8,34 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
+FOLDER = "HASHPIVOT_DATA"
+REAL = [path for path in NOTEBOOKS if FOLDER in path.read_text(encoding="utf-8")]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_and_says_that_its_market_is_simulated(path: Path, tmp_path: Path) -> None:
-    notebook = jupytext.read(path)
+def outputs(path: Path, folder: Path) -> list:
+    """What the cells of a notebook show, run in a folder."""
     done = NotebookClient(
-        notebook,
-        timeout=300,
+        jupytext.read(path),
+        timeout=1200,
         kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
+        resources={"metadata": {"path": str(folder)}},
     ).execute()
     shown = [output for cell in done.cells for output in cell.get("outputs", [])]
     assert shown
     assert not any(output.output_type == "error" for output in shown)
-    assert "simulated" in str(shown).lower()
     assert len(str(shown)) < 500_000
+    return shown
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_and_says_that_its_market_is_simulated(path, tmp_path, monkeypatch):
+    monkeypatch.delenv(FOLDER, raising=False)
+    assert "simulated" in str(outputs(path, tmp_path)).lower()
+
+
+@pytest.mark.skipif(FOLDER not in os.environ, reason=f"{FOLDER} names no folder of real data")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+def test_notebook_runs_on_real_data(path, tmp_path):
+    outputs(path, tmp_path)

@@ -318,9 +318,10 @@ def test_a_cut_panel_is_the_panel_rebuilt_from_what_was_public_then():
     closing = Closing("bankruptcy", date(2024, 3, 19), date(2024, 3, 13), date(2024, 3, 26), 1.0)
     late = replace(asset("LATE", Sleeve.AI_TOKENS, "24/7"), usable_from=date(2024, 3, 21))
     halted = replace(COIN, halts=(Halt(date(2024, 3, 7), date(2024, 3, 12)),))
-    panel = panel_of(
-        CASH, halted, replace(MINER, closing=closing), late, vendor=daily("vendor", 1.0)
-    )
+    miner = replace(MINER, closing=closing)
+    both = daily("MINER", 1.0)
+    both = replace(both, values=both.values.assign(LATE=0.5))
+    panel = panel_of(CASH, halted, miner, late, vendor=daily("vendor", 1.0), shares=both)
     for session in SESSIONS:
         moment = (session + DAY).tz_localize("UTC")
         fields = {
@@ -333,9 +334,9 @@ def test_a_cut_panel_is_the_panel_rebuilt_from_what_was_public_then():
             for name, source in panel.fields.items()
         }
         universe = panel.universe.until(session.date())
-        close = fields["close"]
-        known = [name for name in close.values if name in universe.ids]
-        fields["close"] = replace(close, values=close.values[known])
+        for name in ("close", "shares"):
+            known = [column for column in fields[name].values if column in universe.ids]
+            fields[name] = replace(fields[name], values=fields[name].values[known])
         rebuilt = Panel(universe, SESSIONS[session >= SESSIONS], fields)
         assert panel.until(session).digest() == rebuilt.digest()
 

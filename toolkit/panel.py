@@ -78,20 +78,20 @@ class Field:
 class _PastFields(Mapping[str, Field]):
     """Fields as they were public at a moment, each cut when it is first read.
 
-    An asset that was not known then has no column among the prices.
+    An asset that was not known then has no column in any of them.
     """
 
     def __init__(
-        self, fields: Mapping[str, Field], moment: pd.Timestamp, universe: Universe
+        self, fields: Mapping[str, Field], moment: pd.Timestamp, later: frozenset[str]
     ) -> None:
-        self._fields, self._moment, self._universe = fields, moment, universe
+        self._fields, self._moment, self._later = fields, moment, later
         self._cut: dict[str, Field] = {}
 
     def __getitem__(self, name: str) -> Field:
         if name not in self._cut:
             cut = self._fields[name].until(self._moment)
-            if name == PRICE_FIELD and not cut.values.columns.equals(self._universe.columns):
-                known = cut.values.columns.isin(self._universe.columns)
+            if not self._later.isdisjoint(cut.values.columns):
+                known = ~cut.values.columns.isin(self._later)
                 cut = replace(cut, values=cut.values.loc[:, known])
             self._cut[name] = cut
         return self._cut[name]
@@ -272,11 +272,12 @@ class Panel:
         """
         moment = session.tz_localize("UTC") + pd.Timedelta(days=1)
         universe = self.universe.until(session.date()).without_remarks()
+        later = frozenset(self.universe.ids) - frozenset(universe.ids)
         return replace(
             self,
             universe=universe,
             sessions=self.sessions[: int(self.sessions.searchsorted(session, side="right"))],
-            fields=_PastFields(self.fields, moment, universe),
+            fields=_PastFields(self.fields, moment, later),
             notices=(),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from datetime import date
 
@@ -11,12 +12,17 @@ import pytest
 
 from toolkit.clock import decision_times, sessions_between
 from toolkit.data.assemble import assemble
+from toolkit.data.events import read_events
 from toolkit.data.sample import SampleMarket
 from toolkit.errors import ConfigError, DataError
 from toolkit.panel import Field, Panel
+from toolkit.settings import shipped_folder
 from toolkit.universe import MINERS, Sleeve, Universe
 
 NETWORK = {"hash_rate", "blocks", "difficulty", "epoch_days", "hash_price", "issuance", "fees"}
+MONTHLY = {"power_price": "USD/MWh", "ai_rent": "USD per kW-month"}
+TRUTH = {"true_ai_share", "true_exits", "true_hash_rate", "true_confounders"}
+NOISY = "STRATUM"
 
 
 def whole(market: SampleMarket) -> dict[str, Field]:
@@ -124,11 +130,11 @@ def test_it_says_that_it_is_simulated(market: SampleMarket) -> None:
 # Size, calendars, units
 
 
-def test_it_has_at_least_eight_and_a_half_years_and_fourteen_assets_in_every_sleeve(
+def test_it_has_at_least_eight_and_a_half_years_and_fifteen_assets_in_every_sleeve(
     sessions: pd.DatetimeIndex, universe: Universe
 ) -> None:
     assert len(sessions) >= 8.5 * 252
-    assert len(universe) >= 14
+    assert len(universe) >= 15
     seen = {membership.sleeve for asset in universe for membership in asset.memberships}
     assert seen == set(Sleeve)
     assert universe.cash == "CASH"
@@ -151,13 +157,15 @@ def test_exchange_assets_have_rows_on_sessions_only_and_the_others_on_every_day(
 
 
 def test_fields_have_the_units_of_the_real_folder(fields: dict[str, Field]) -> None:
-    assert set(fields) == NETWORK | {"close"}
-    units = {name: quantity.unit for name, quantity in fields.items()}
-    assert units["close"] == "USD"
-    assert units["hash_rate"] == "H/s"
-    assert units["epoch_days"] == "days"
-    assert units["hash_price"] == "USD per PH/s per day"
-    assert all(list(fields[name].values.columns) == [name] for name in NETWORK)
+    told = set(read_events(shipped_folder() / "pivot_events.csv").fields(SampleMarket().universe()))
+    assert set(fields) == NETWORK | set(MONTHLY) | TRUTH | {"close"} | told
+    assert {name: fields[name].unit for name in MONTHLY} == MONTHLY
+    with (shipped_folder() / "files.toml").open("rb") as file:
+        mapped = tomllib.load(file)["fields"]
+    units = {name: fields[name].unit for name in NETWORK}
+    assert units == {name: mapped[name]["unit"] for name in NETWORK}
+    assert fields["close"].unit == "USD"
+    assert all(list(fields[name].values.columns) == [name] for name in {*NETWORK, *MONTHLY})
 
 
 def test_no_asset_and_no_field_is_constant(
@@ -165,7 +173,7 @@ def test_no_asset_and_no_field_is_constant(
 ) -> None:
     for name in universe.ids:
         assert closes[name].dropna().nunique() > 100
-    for name in NETWORK:
+    for name in {*NETWORK, *MONTHLY}:
         assert fields[name].values[name].nunique() > 50
         assert fields[name].values.notna().all(axis=None)
 
@@ -176,6 +184,16 @@ def test_no_asset_and_no_field_is_constant(
 def test_a_price_is_public_at_the_end_of_its_day(fields: dict[str, Field]) -> None:
     close = fields["close"]
     assert (close.available_at == decision_times(pd.DatetimeIndex(close.values.index))).all()
+
+
+def test_a_power_price_is_public_75_days_after_its_month_and_a_rent_one(
+    fields: dict[str, Field],
+) -> None:
+    for name, days in (("power_price", 75), ("ai_rent", 1)):
+        months = pd.DatetimeIndex(fields[name].values.index)
+        assert months.is_month_end.all()
+        over = (months + pd.Timedelta(days=1)).tz_localize("UTC")
+        assert (fields[name].available_at == over + pd.Timedelta(days=days)).all()
 
 
 # Hard cases
@@ -242,8 +260,8 @@ def test_the_reverse_split_is_recorded_and_its_prices_do_not_jump(
     day = int(around.index.get_indexer([pd.Timestamp(action.day)])[0])
     assert day > 0
     assert around.iloc[day - 2 : day + 3].abs().max() < 0.5
-    # A level adjusted as of the end: 8 USD were printed on the first session, 160 are delivered.
-    assert closes[action.asset].dropna().iloc[0] == pytest.approx(8.0 * 20)
+    # A level adjusted as of the end: 40 USD were printed on the first session, 4,000 are delivered.
+    assert closes[action.asset].dropna().iloc[0] == pytest.approx(40.0 * 100)
 
 
 def test_two_miners_pivot_on_dated_sessions(universe: Universe, sessions: pd.DatetimeIndex) -> None:
@@ -298,9 +316,11 @@ def test_miners_move_with_bitcoin_and_ai_names_with_each_other(
     moves = np.log(closes.reindex(sessions)).diff()
     together = moves.corr()
     miners = [asset.id for asset in universe if asset.memberships[0].sleeve in MINERS]
-    assert together.loc[miners, "SIMBTC"].min() > 0.3
+    ordinary = [name for name in miners if name != NOISY]
+    assert together.loc[ordinary, "SIMBTC"].min() > 0.3
+    assert 0.1 < together.loc[NOISY, "SIMBTC"] < together.loc[ordinary, "SIMBTC"].min()
     assert together.loc["TENSOR", ["RACKS", "COOLANT", "GRADIENT"]].min() > 0.3
-    assert together.loc["TENSOR", "SIMBTC"] < together.loc[miners, "SIMBTC"].min()
+    assert together.loc["TENSOR", "SIMBTC"] < together.loc[ordinary, "SIMBTC"].min()
     assert together.loc[["SIMNET", "SIMGPU"], "SIMBTC"].min() > 0.3
 
 
@@ -358,7 +378,9 @@ def test_assembly_accepts_it_on_both_clocks(clock: str, market: SampleMarket) ->
     assert closing is not None
     assert prices.at[pd.Timestamp(closing.settlement), "ORPHAN"] == closing.value
     assert prices["ORPHAN"].loc[pd.Timestamp(closing.settlement) :].iloc[1:].isna().all()
-    assert prices.loc["2021":, [name for name in prices if name != "ORPHAN"]].notna().all(axis=None)
+    for asset in panel.universe:
+        since = max(pd.Timestamp(2021, 1, 1), pd.Timestamp(asset.usable_from))
+        assert asset.id == "ORPHAN" or prices.loc[since:, asset.id].notna().all()
 
 
 def test_a_run_that_starts_later_still_says_that_it_is_simulated(market: SampleMarket) -> None:

@@ -53,8 +53,12 @@ def test_the_length_of_an_epoch_is_public_only_after_the_next_one_started(
     assert len(lengths.values) == len(difficulty.values) - 1  # the running epoch has no length
     assert lengths.values.index.equals(difficulty.values.index[:-1])
     assert lengths.available_at.equals(difficulty.available_at[1:])
-    took = np.diff(difficulty.available_at.asi8) / (86_400 * 1e9)
-    np.testing.assert_allclose(lengths.values["epoch_days"], took, atol=1e-4)
+    # The protocol times 2,015 intervals; from retarget to retarget there is one more.
+    took = np.diff(difficulty.available_at.asi8) / 1e9
+    interval = took - 86_400 * lengths.values["epoch_days"].to_numpy()
+    assert interval.min() > -2.0  # moments are whole seconds
+    assert interval.max() < 12_000.0
+    assert interval.mean() == pytest.approx(600.0, rel=0.25)
 
 
 def test_daily_hash_rate_carries_the_noise_of_the_block_count(fields: dict[str, Field]) -> None:
@@ -73,7 +77,7 @@ def test_difficulty_follows_the_hash_rate_of_the_epoch_before(fields: dict[str, 
     assert gap.abs().max() < 0.12
     changes = np.log(difficulty).diff().dropna()
     lengths = fields["epoch_days"].values["epoch_days"]
-    expected = np.log(14.0 * 2016 / 2015 / lengths).to_numpy()
+    expected = np.log(14.0 / lengths).to_numpy()
     np.testing.assert_allclose(changes.to_numpy(), expected, atol=1e-9)
     assert 0.03 < changes.std() < 0.09
 
@@ -103,3 +107,11 @@ def test_blocks_add_up_to_2016_an_epoch(fields: dict[str, Field]) -> None:
     )
     assert (at_retarget >= expected - 1).all()
     assert (before <= expected + 1).all()
+
+
+def test_the_published_hash_rate_is_the_true_one_but_for_luck(fields: dict[str, Field]) -> None:
+    published = np.log(fields["hash_rate"].values["hash_rate"])
+    luck = published - np.log(fields["true_hash_rate"].values["true_hash_rate"])
+    assert abs(luck.mean()) < 0.01
+    assert luck.std() == pytest.approx(1 / 12, rel=0.1)  # 144 blocks a day
+    assert abs(luck.autocorr(1)) < 0.06

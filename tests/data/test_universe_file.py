@@ -41,7 +41,7 @@ value = 0.344
 """
 ACTIONS = """asset,ticker,date,action,ratio_or_terms,note,source
 OLD-2022,OLD,2022-12-21,chapter11,"Petition, Texas",,sec.gov/a
-NOT-HELD,X,2022-12-21,rename,,,sec.gov/b
+NOT-HELD,X,2022-12-21,rename,X -> Y,,sec.gov/b
 """
 
 
@@ -120,8 +120,14 @@ def test_a_universe_without_assets_and_one_without_its_table_are_refused(tmp_pat
         (ACTIONS.replace("asset,", "aset,"), "actions.csv has no column 'asset'.*'aset'"),
         (ACTIONS.replace("2022-12-21", "2022-13-21", 1), "actions.csv, line 2"),
         (ACTIONS + "A,B\n", "actions.csv, line 4: 7 cells"),
-        (ACTIONS + "A,B,2022-01-01,rename,,,x,y\n", "actions.csv, line 4: 7 cells"),
-        (ACTIONS + "a/b,B,2022-01-01,rename,,,x\n", "actions.csv, line 4: .*asset"),
+        (ACTIONS + "A,B,2022-01-01,rename,C,,x,y\n", "actions.csv, line 4: 7 cells"),
+        (ACTIONS + "a/b,B,2022-01-01,rename,C,,x\n", "actions.csv, line 4: .*asset"),
+        (
+            ACTIONS + "A,B,2022-01-01,split,,,x\n",
+            "line 4, column 'ratio_or_terms': .* of A without",
+        ),
+        (ACTIONS + "A,B,2022-01-01,,1:10,,x\n", "line 4, column 'action': .* of A without"),
+        (ACTIONS + "A,B,,split,1:10,,x\n", "line 4, column 'date': there is no day"),
         ("", "actions.csv has no column 'asset'"),
     ],
 )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from strategies.benchmarks import BitcoinOnly, EqualWeight, InverseVolatility, StaticMix
-from strategies.difficulty_rotation import DifficultyRotation
+from strategies.difficulty_rotation import VOTES, DifficultyRotation
 from strategies.trend_control import TrendControl
 from toolkit.config import Experiment
 from toolkit.data.assemble import assemble
@@ -22,10 +22,16 @@ from toolkit.strategy import Strategy
 from toolkit.universe import Sleeve
 
 NAMES = (
+    "ai_token_satellite",
     "bitcoin_only",
     "difficulty_rotation",
     "equal_weight",
+    "hash_ribbon_timing",
     "inverse_volatility",
+    "investors_dilemma",
+    "kappa_spread",
+    "miner_margin",
+    "pivot_rotation",
     "static_mix",
     "trend_control",
 )
@@ -190,10 +196,10 @@ def test_trend_control_gives_each_rising_asset_one_share_of_all_judged(panel):
 
 
 def opinions(panel: Panel, regime: float, rising: float = 0.1) -> dict[str, pd.DataFrame]:
-    """A regime, and every asset with a price rising or falling."""
+    """All voters of one value, and every asset with a price rising or falling."""
     momentum = panel.prices().notna().astype(float).replace({0.0: np.nan}) * rising
     return {
-        "regime": pd.DataFrame({"hash_ribbons": regime}, panel.sessions),
+        **{name: pd.DataFrame({name: regime}, panel.sessions) for name in VOTES},
         "momentum": momentum,
     }
 
@@ -204,7 +210,7 @@ def sleeve_sums(panel: Panel, targets: pd.DataFrame, *sleeves: Sleeve) -> pd.Ser
 
 @pytest.mark.parametrize(
     ("regime", "miners", "ai"),
-    [(1.0, 0.40, 0.20), (-1.0, 0.10, 0.50), (0.0, 0.25, 0.35), (np.nan, 0.25, 0.35)],
+    [(1.0, 0.40, 0.20), (-1.0, 0.10, 0.50), (np.nan, 0.25, 0.35)],
 )
 def test_the_regime_moves_the_tilt_between_miners_and_ai(panel, regime, miners, ai):
     targets = DifficultyRotation().targets(panel, opinions(panel, regime))
@@ -248,12 +254,10 @@ def test_there_is_no_decision_before_bitcoin_has_a_momentum(panel):
     assert targets.iloc[126:].notna().all(axis=None)
 
 
-def test_the_rotation_reads_the_regime_and_the_momentum_it_documents(panel):
-    strategy = DifficultyRotation(lookback=100, short_days=20, long_days=50, band=0.02)
+def test_the_rotation_reads_its_voters_and_the_momentum_it_documents(panel):
+    strategy = DifficultyRotation(lookback=100)
     signals = strategy.signals
-    assert set(signals) == {"regime", "momentum"}
+    assert set(signals) == {*VOTES, "momentum"}
     assert signals["momentum"].lookback == 100
-    assert (signals["regime"].short_days, signals["regime"].long_days) == (20, 50)
-    assert signals["regime"].band == 0.02
-    regimes = set(strategy.read(panel)["regime"].iloc[:, 0].dropna())
-    assert regimes == {-1.0, 1.0}
+    for name, values in strategy.read(panel).items():
+        assert values.notna().any(axis=None), name

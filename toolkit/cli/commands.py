@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toolkit.cli.network import network
+from toolkit.cli.pivot import pivot
 from toolkit.cli.signals import signals
 from toolkit.cli.terminal import AsJson, DataFolder, Runs, complain, progress, say
 from toolkit.errors import ConfigError
@@ -26,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(network, name="network")
+app.add_typer(pivot, name="pivot")
 
 StrategyName = Annotated[
     str, typer.Argument(help="Name of a shipped strategy, or path of a .toml file.")

@@ -12,7 +12,7 @@ import pandas as pd
 
 from toolkit.clock import ClockName, decision_times, sessions_between
 from toolkit.data.lives import Life
-from toolkit.data.source import DataSource
+from toolkit.data.source import DataSource, Steps
 from toolkit.errors import DataError
 from toolkit.panel import PRICE_FIELD, Field, Notice, Panel
 from toolkit.universe import Asset, Universe
@@ -240,6 +240,8 @@ def _stopped(fields: Mapping[str, Field], last: pd.Timestamp) -> list[Notice]:
     """A notice for each field that ends long before the run: what reads it has no opinion then."""
     notices = []
     for name, quantity in sorted(fields.items()):
+        if isinstance(quantity, Steps):
+            continue
         rows = quantity.values.dropna(how="all").index
         day = str(rows[-1].date()) if len(rows) else "never"
         if not len(rows) or last - rows[-1] > STOPPED:

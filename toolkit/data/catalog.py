@@ -18,13 +18,13 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from toolkit.data.checks import MAX_TOML_BYTES, only_keys, path_inside, read_toml
-from toolkit.errors import ConfigError, DataError, suggestion
+from toolkit.data.checks import only_keys, path_inside, read_toml
+from toolkit.data.facts import Fact, read_facts
+from toolkit.errors import ConfigError, DataError
 from toolkit.universe import Asset, CorporateAction, Membership, Universe
 
 _ACTION_COLUMNS = ("asset", "date", "action", "ratio_or_terms", "source")
@@ -84,40 +84,23 @@ def read_actions(path: Path) -> tuple[CorporateAction, ...]:
     Raises
     ------
     DataError
-        Naming the file and the line.
+        If a row has no day, action or terms; naming the file, the line and the column.
     """
-    if path.stat().st_size > MAX_TOML_BYTES:
-        raise DataError(f"{path.name} has more than {MAX_TOML_BYTES} bytes; it is a short table.")
-    actions = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, strict=True)
-            for name in _ACTION_COLUMNS:
-                if name not in (rows.fieldnames or ()):
-                    raise DataError(
-                        f"{path.name} has no column {name!r}. "
-                        f"{suggestion(name, rows.fieldnames or ())}"
-                    )
-            for row in rows:
-                if None in row or None in row.values():
-                    raise DataError(
-                        f"{path.name}, line {rows.line_num}: {len(rows.fieldnames or ())} cells "
-                        "are expected."
-                    )
-                actions.append(_action(row, f"{path.name}, line {rows.line_num}"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path.name} cannot be read as CSV: {error}.") from None
-    return tuple(actions)
+    return tuple(_action(fact) for fact in read_facts(path, _ACTION_COLUMNS)[1])
 
 
-def _action(row: dict[str, str], where: str) -> CorporateAction:
+def _action(fact: Fact) -> CorporateAction:
+    cells = fact.cells
+    for column in ("action", "ratio_or_terms"):
+        if not cells[column]:
+            raise fact.wrong(column, f"an action of {cells['asset']} without it.")
     try:
         return CorporateAction(
-            asset=row["asset"],
-            day=date.fromisoformat(row["date"]),
-            action=row["action"],
-            terms=row["ratio_or_terms"],
-            source=row["source"],
+            asset=cells["asset"],
+            day=fact.day("date"),
+            action=cells["action"],
+            terms=cells["ratio_or_terms"],
+            source=cells["source"],
         )
-    except (ValueError, ConfigError) as error:
-        raise DataError(f"{where}: {error}") from None
+    except ConfigError as error:
+        raise DataError(f"{fact.where}: {error}") from None

@@ -1,15 +1,21 @@
-"""A folder of files as a source: prices and fields as its ``files.toml`` maps them."""
+"""A folder of files as a source: prices and fields as its ``files.toml`` maps them.
+
+Two tables of facts are found by their names: ``pivot_events.csv``, the announcements of miners, and
+``miner_capacity.csv``, what they mine with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from toolkit.data.capacity import read_capacity
 from toolkit.data.catalog import read_universe
 from toolkit.data.chain import chain
 from toolkit.data.checks import (
@@ -20,6 +26,7 @@ from toolkit.data.checks import (
     check_prices,
     path_inside,
 )
+from toolkit.data.events import read_events
 from toolkit.data.mapping import FilesMapping, Prices, Quantity, Table, read_mapping
 from toolkit.data.tables import RawTable, read_table
 from toolkit.errors import DataError, SourceUnavailableError, suggestion
@@ -28,6 +35,21 @@ from toolkit.universe import Asset, Universe
 
 MAPPING_FILE = "files.toml"
 UNIVERSE_FILE = "universe.toml"
+EVENTS_FILE = "pivot_events.csv"
+CAPACITY_FILE = "miner_capacity.csv"
+
+
+class FactTable(Protocol):
+    """A table of dated facts that becomes fields."""
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What a reader should know of the table."""
+        ...
+
+    def fields(self, universe: Universe) -> Mapping[str, Field]:
+        """The facts as fields with a column an asset."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,10 +65,13 @@ class FilesSource:
         The folder; no file outside it is read.
     mapping
         Which file and column is what.
+    facts
+        Tables of dated facts beside the series.
     """
 
     directory: Path
     mapping: FilesMapping
+    facts: tuple[FactTable, ...] = ()
     _notices: list[Notice] = field(default_factory=list, init=False, repr=False, compare=False)
 
     simulated = False
@@ -67,14 +92,22 @@ class FilesSource:
             name: _cut(self._quantity(name, quantity, tables[quantity.table]), *period)
             for name, quantity in self.mapping.fields.items()
         }
+        for facts in self.facts:
+            for name, steps in facts.fields(universe).items():
+                if name in found:
+                    raise DataError(
+                        f"{MAPPING_FILE} maps a field {name!r}, which {steps.source} gives; rename "
+                        "yours."
+                    )
+                found[name] = _cut(steps, *period)
         series = {asset.id: self._price(asset, tables, *period) for asset in assets}
         if series:
             found[PRICE_FIELD] = self._closes(series)
         return found
 
     def notices(self) -> tuple[Notice, ...]:
-        """Switches between sources inside the period last asked for."""
-        return tuple(self._notices)
+        """What the tables of facts tell, and switches of source in the period last asked for."""
+        return (*(notice for facts in self.facts for notice in facts.notices), *self._notices)
 
     def last_session(self) -> date:
         """Day of the last row of the main price table."""
@@ -244,7 +277,7 @@ def _inside(days: pd.DatetimeIndex, first: date | None, last: date | None) -> np
 def _cut(quantity: Field, start: pd.Timestamp, end: pd.Timestamp) -> Field:
     days = pd.DatetimeIndex(quantity.values.index)
     kept = _inside(days, start.date(), end.date())
-    return Field(quantity.values[kept], quantity.available_at[kept], quantity.unit, quantity.source)
+    return replace(quantity, values=quantity.values[kept], available_at=quantity.available_at[kept])
 
 
 def open_folder(directory: Path, shipped: Path) -> tuple[FilesSource, Universe]:
@@ -253,7 +286,8 @@ def open_folder(directory: Path, shipped: Path) -> tuple[FilesSource, Universe]:
     Parameters
     ----------
     directory
-        The folder. A ``files.toml`` or ``universe.toml`` in it is used instead of the shipped one.
+        The folder. A ``files.toml``, ``universe.toml`` or ``pivot_events.csv`` in it is used
+        instead of the shipped one; nothing is shipped of ``miner_capacity.csv``.
     shipped
         Folder of the shipped TOML files.
 
@@ -269,4 +303,18 @@ def open_folder(directory: Path, shipped: Path) -> tuple[FilesSource, Universe]:
     own = {name: (directory / name).is_file() for name in (MAPPING_FILE, UNIVERSE_FILE)}
     mapping = read_mapping((directory if own[MAPPING_FILE] else shipped) / MAPPING_FILE)
     universe = read_universe((directory if own[UNIVERSE_FILE] else shipped) / UNIVERSE_FILE)
-    return FilesSource(directory, mapping), universe
+    return FilesSource(directory, mapping, _facts(directory, shipped, universe)), universe
+
+
+def _facts(directory: Path, shipped: Path, universe: Universe) -> tuple[FactTable, ...]:
+    """Announcements and capacities, the folder's own or the shipped ones; those that exist."""
+    facts: list[FactTable] = []
+    ours = read_events(shipped / EVENTS_FILE) if (shipped / EVENTS_FILE).is_file() else None
+    if (directory / EVENTS_FILE).is_file():
+        own = path_inside(directory, EVENTS_FILE)
+        facts.append(read_events(own, universe, frozenset() if ours is None else ours.tickers))
+    elif ours is not None:
+        facts.append(ours)
+    if (directory / CAPACITY_FILE).is_file():
+        facts.append(read_capacity(path_inside(directory, CAPACITY_FILE), universe))
+    return tuple(facts)

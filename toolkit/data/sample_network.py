@@ -1,115 +1,284 @@
-"""A simulated Bitcoin network: the hash rate follows the price, the difficulty the hash rate.
+"""The simulated market's network: the migration model, and what is done to it from outside.
 
-What is planted, and nothing else:
+The model (`network.fleet`) sees bitcoin's price and turns it into machines that are bought, turned
+off and on, moved, and given over to AI hosting, and into blocks and retargets. Planted from
+outside, all of it independent of every price:
 
-- *Slow economics.* The logarithm of the hash rate closes 1/250 a day of its distance to the level
-  at which the hash price equals a break-even: 1,000 USD per PH/s per day at the start of 2016,
-  falling by 40 % a year (log) as machines improve. It sees yesterday's price, so the network
-  follows the price and never leads it. A halving lowers the level by a half, without a jump.
-- *Surprises.* A fat-tailed daily change of the hash rate, 1 % a day.
-- *Exits*, one about every two years, independent of the price. They alternate between structural
-  ones (12-35 % leaves over 20-60 days and at most 30 % of that returns over half a year) and
-  curtailments (12-25 % leaves over 4 days, all of it is back within three weeks).
-- *Block luck.* Blocks arrive at random; the published daily hash rate is the count of blocks times
-  difficulty, so it carries a noise of 8 % a day.
+- *Uptime.* 92 % of the machines run, times a fat-tailed noise of 1 % a day with a life of 12 days.
+- *Exits*, about 1.3 a year: one ban of 25-45 % within 30-60 days; of the others every second one is
+  weather (8-25 % off for 5-20 days, all of it back on the next), every second one lasting (10-25 %
+  goes to AI hosting within 20-60 days).
+- *Pivots.* 270 days after the first contract of a named miner its machines leave, 6 % of the whole
+  within 45 days.
+- *Rent of AI hosting, power price, financing spread, fees*: each wanders around a level, the rent
+  around one that rises by 10 % a year from 75 USD per kW-month.
 
-Heights count 144 blocks a day from 2009-01-03; the subsidy halves every 210,000.
+Heights count 144 blocks a day from 2009-01-03. Machines improve by 40 % a year (log) and were as
+good as those of mid-2026 then; the fleet is scaled to its first day's price.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from itertools import accumulate
 
 import numpy as np
 import pandas as pd
 
+from toolkit.data.sample_cast import MINERS, SOURCE, Timeline
+from toolkit.data.sample_prices import Streams
+from toolkit.data.sample_truth import Episode
+from toolkit.network.chain import EXAHASH, Start
+from toolkit.network.cohorts import (
+    Conversion,
+    Entry,
+    Fleet,
+    Relocation,
+    lognormal_fleet,
+)
+from toolkit.network.difficulty import (
+    BLOCKS_PER_EPOCH,
+    HALVING_BLOCKS,
+    HASHES_PER_DIFFICULTY,
+    block_subsidy,
+)
+from toolkit.network.economics import DAY_SECONDS, SATOSHI_PER_BITCOIN
+from toolkit.network.fleet import FleetResult, simulate_fleet
+from toolkit.network.present_value import HostingTerms, MiningTerms
 from toolkit.panel import Field
 
-SOURCE = "simulated market"
+UPTIME = 0.92
+FEES_PER_BLOCK = 25.0 / 144.0
 
 _GENESIS = pd.Timestamp("2009-01-03")
-_EPOCH_BLOCKS = 2016
-_EPOCH_SECONDS = 1_209_600
-_HASHES = 2.0**32
-_DAY_SECONDS = 86_400.0
-_HALVING_BLOCKS = 210_000
-_ADJUSTMENT_PER_DAY = 1.0 / 250.0
 _ESTIMATED_TIME = pd.Timedelta(hours=6)
 _VENDOR_LAG = pd.Timedelta(hours=1)
+_RENT_LAG, _POWER_LAG = pd.Timedelta(days=2), pd.Timedelta(days=76)
+_CALIBRATED = date(2026, 7, 1)
+_IMPROVEMENT = 0.40
+_COST, _COST_SIGMA = 21.0, 0.39
+_HASH_PRICE, _RUNNING = 31.5, 0.85
+_MACHINES_LEAVE_AFTER, _MACHINES_LEAVE_WITHIN, _SHARE_OF_A_MINER = 270, 45, 0.06
+_UPTIME_LIFE = 12.0
 
 
 @dataclass(frozen=True)
-class NetworkShocks:
-    """What happens to the network whatever the price does, one value a day.
+class Shocks:
+    """What happens to the network whatever bitcoin's price does, by day.
 
     Parameters
     ----------
     surprise
-        Unexpected log change of the hash rate.
-    fees
-        Log deviation of the fees from 25 BTC a day.
-    exits
-        Log effect of miner exits on the hash rate, zero or below.
+        Unexpected log change of the share of machines that runs.
+    running
+        Share of the machines that runs, before weather.
+    conditions
+        Columns `rent`, `power_price`, `credit`, `fees` of the model's paths.
+    departures
+        What leaves, and why.
     """
 
     surprise: np.ndarray
-    fees: np.ndarray
-    exits: np.ndarray
+    running: np.ndarray
+    conditions: Mapping[str, np.ndarray]
+    departures: tuple[Episode, ...]
 
 
-def draw_shocks(
-    days: int, daily: np.random.Generator, events: np.random.Generator
-) -> NetworkShocks:
-    """Shocks of a number of days; `daily` is used day by day, `events` once an exit."""
-    noise = daily.standard_t(5.0, (days, 2)) * np.sqrt(3.0 / 5.0)
-    fees = accumulate((0.12 * noise[:, 1]).tolist(), lambda level, step: 0.97 * level + step)
-    return NetworkShocks(0.01 * noise[:, 0], np.array(list(fees)), _exits(days, events))
+def draw_shocks(timeline: Timeline, streams: Streams) -> Shocks:
+    """Shocks of a market; those that come every day begin alike in a longer one."""
+    days = len(timeline.days)
+    noise = np.sqrt(3.0 / 5.0) * streams("uptime").standard_t(5.0, days)
+    surprise = 0.01 * noise
+    walks = streams("conditions").standard_normal((days, 4))
+    years = np.arange(days) / 365.25
+    conditions = {
+        "rent": 75.0 * np.exp(0.10 * years + _wandering(walks[:, 0], 0.15, 365.0)),
+        "power_price": 47.0 * np.exp(_wandering(walks[:, 1], 0.15, 90.0)),
+        "credit": 0.02 * np.exp(_wandering(walks[:, 2], 0.40, 250.0)),
+        "fees": FEES_PER_BLOCK * np.exp(_wandering(walks[:, 3], 0.50, 33.0)),
+    }
+    running = np.minimum(UPTIME * np.exp(_decayed(surprise, _UPTIME_LIFE)), 1.0)
+    return Shocks(surprise, running, conditions, _exits(timeline, streams("exits")))
 
 
-def _exits(days: int, events: np.random.Generator) -> np.ndarray:
-    count = max(2, round(days / 730))
-    effect = np.zeros(days)
-    for number in range(count):
-        place, size, pace, back = events.random(4)
-        first = days * (number + 0.2 + 0.5 * place) / count
-        if number % 2 == 0:
-            leave, stay, home = 20.0 + 40.0 * pace, 30.0, 180.0
-            lost, returned = np.log(0.88 - 0.23 * size), 0.3 * back
+def _decayed(steps: np.ndarray, life: float) -> np.ndarray:
+    keep = 1.0 - 1.0 / life
+    return np.array(list(accumulate(steps.tolist(), lambda level, step: keep * level + step)))
+
+
+def _wandering(noise: np.ndarray, spread: float, life: float) -> np.ndarray:
+    """A path from 0 that comes back to it within a life, with a spread in the long run."""
+    return _decayed(spread * np.sqrt(2.0 / life) * noise, life)
+
+
+def _exits(timeline: Timeline, draws: np.random.Generator) -> tuple[Episode, ...]:
+    days = len(timeline.days)
+    count = max(4, round(1.3 * days / 365.25))
+    kinds = ["ban"] + ["weather" if n % 2 else "lasting" for n in range(1, count)]
+    found = []
+    for number, kind in enumerate(draws.permutation(kinds)):
+        place, size, pace = draws.random(3)
+        first = int(days * (number + 0.1 + 0.5 * place) / count)
+        if kind == "ban":
+            share, within = 0.25 + 0.20 * size, 30.0 + 30.0 * pace
+        elif kind == "lasting":
+            share, within = 0.10 + 0.15 * size, 20.0 + 40.0 * pace
         else:
-            leave, stay, home = 4.0, 2.0 + 8.0 * pace, 5.0
-            lost, returned = np.log(0.88 - 0.13 * size), 1.0
-        knots = first + np.cumsum([0.0, leave, stay, home])
-        effect += np.interp(np.arange(days), knots, [0.0, lost, lost, lost * (1.0 - returned)])
-    return effect
+            share, within = 0.08 + 0.17 * size, 5.0 + 15.0 * pace
+        found.append(Episode(str(kind), "", first, first + int(within) - 1, share))
+    for part in MINERS:
+        if part.pivots is not None:
+            first = timeline.row(part.pivots) + _MACHINES_LEAVE_AFTER
+            last = first + _MACHINES_LEAVE_WITHIN - 1
+            found.append(Episode("lasting", part.id, first, last, _SHARE_OF_A_MINER))
+    return tuple(sorted((e for e in found if e.last < days), key=lambda e: e.first))
 
 
-def network_fields(
-    days: pd.DatetimeIndex, price: np.ndarray, shocks: NetworkShocks, luck: np.random.Generator
-) -> Mapping[str, Field]:
-    """Fields of the network for consecutive UTC days and the USD price at their ends.
+def run_network(timeline: Timeline, price: np.ndarray, shocks: Shocks, seed: int) -> FleetResult:
+    """The migration model over a market's days."""
+    days, height = timeline.days, _first_height(timeline.days)
+    reward = price[0] * (block_subsidy(height) / SATOSHI_PER_BITCOIN + shocks.conditions["fees"][0])
+    behind = float(np.exp(_IMPROVEMENT * (_CALIBRATED - timeline.start).days / 365.25))
+    hash_rate = float(reward) * 144.0 / (1000.0 * _HASH_PRICE * behind)
+    fleet = _fleet(hash_rate / _RUNNING, behind)
+    # Part of the machines that pay is never on, and the difficulty of the first day knows it.
+    difficulty = hash_rate * EXAHASH * shocks.running[0] * 600.0 / HASHES_PER_DIFFICULTY
+    withdrawn = _withdrawn(len(days), shocks.departures)
+    off = 1.0 - shocks.running * (1.0 - weather(len(days), shocks.departures))
+    paths = pd.DataFrame(
+        {"price": price, **shocks.conditions, "curtailment": off, **withdrawn}, index=days
+    )
+    return simulate_fleet(fleet, paths, Start(height, difficulty), seed=seed)
 
-    `luck` draws how many hashes each epoch takes and how many blocks each day finds.
+
+def _first_height(days: pd.DatetimeIndex) -> int:
+    return BLOCKS_PER_EPOCH * round((days[0] - _GENESIS).days * 144 / BLOCKS_PER_EPOCH)
+
+
+def _fleet(capacity: float, behind: float) -> Fleet:
+    """Miners as in mid-2026, with machines that are worse by a factor."""
+    today = lognormal_fleet(capacity, median_cost=_COST * behind, sigma=_COST_SIGMA, cohorts=12)
+    return Fleet(
+        today.cohorts,
+        entry=Entry(
+            machine_price_usd_per_th=15.0 * behind,
+            efficiency=15.0 * behind,
+            technology_drift=_IMPROVEMENT,
+        ),
+        relocation=Relocation(share=0.4, classes=2),
+        conversion=Conversion(
+            MiningTerms(
+                hash_price_drift=-_IMPROVEMENT,
+                renewal_usd_per_mw_year=200_000.0,
+                horizon_years=15.0,
+            ),
+            HostingTerms(
+                lead_years=1.5,
+                term_years=15.0,
+                capex_usd_per_mw=8e6,
+                overhead=1.25,
+                net_margin=0.82,
+            ),
+        ),
+    )
+
+
+def weather(days: int, departures: tuple[Episode, ...]) -> np.ndarray:
+    """Share of the running machines that weather keeps off, by day."""
+    on = np.ones(days)
+    for episode in departures:
+        if episode.kind == "weather":
+            on[episode.first : episode.last + 1] *= 1.0 - episode.share
+    return 1.0 - on
+
+
+def _leaving(days: int, departures: tuple[Episode, ...]) -> dict[str, np.ndarray]:
+    """Log change of the number of machines on each day, by law and for hosting."""
+    left = {kind: np.zeros(days) for kind in ("ban", "lasting")}
+    for episode in departures:
+        if episode.kind in left:
+            within = episode.last - episode.first + 1
+            ramp = np.clip((np.arange(days) - episode.first + 1) / within, 0.0, 1.0)
+            left[episode.kind] += np.diff(np.log1p(-episode.share * ramp), prepend=0.0)
+    return left
+
+
+def _withdrawn(days: int, departures: tuple[Episode, ...]) -> dict[str, np.ndarray]:
+    """The model's paths of what was taken off so far, as shares of what was there at first."""
+    left = _leaving(days, departures)
+    # Each takes its share of what is still there; together they cannot take more than all.
+    still = np.exp(np.cumsum(left["ban"] + left["lasting"]))
+    loss = -np.diff(still, prepend=1.0)
+    both = np.minimum(left["ban"] + left["lasting"], -1e-300)
+    return {
+        "ban": np.cumsum(loss * left["ban"] / both),
+        "exodus": np.cumsum(loss * left["lasting"] / both),
+    }
+
+
+def machines_gone(result: FleetResult, shocks: Shocks) -> pd.DataFrame:
+    """Share of the machines that is missing by day and cause; see `sample_truth.Truth`."""
+    days = result.days
+    left = _leaving(len(days), shocks.departures)
+    installed, hashing = result.installed.sum(axis=1), result.hashing.sum(axis=1)
+    rules, efficiency = result.rules, result.cohorts["efficiency"].to_numpy()
+    # Who signs of his own accord switches off shortly before the rent begins.
+    signed = (rules.displacement * result.outcome.signed / efficiency).sum(axis=1)
+    later = rules.lead_days - rules.notice_days
+    switched_off = np.diff(np.concatenate([np.zeros(later + 1), signed]))[: len(days)]
+    converted = np.log1p(-np.minimum(switched_off / installed, 0.99))
+    return pd.DataFrame(
+        {
+            "lasting": -np.expm1(np.cumsum(left["lasting"] + converted)),
+            "ban": -np.expm1(np.cumsum(left["ban"])),
+            "weather": weather(len(days), shocks.departures),
+            "price": 1.0 - hashing / installed,
+        },
+        index=days,
+    )
+
+
+def _issued(height: np.ndarray) -> np.ndarray:
+    """BTC issued before a height."""
+    eras = HALVING_BLOCKS * np.arange(34)
+    coins = [HALVING_BLOCKS * block_subsidy(int(era)) / SATOSHI_PER_BITCOIN for era in eras[:-1]]
+    return np.asarray(np.interp(height, eras, np.append(0.0, np.cumsum(coins))))
+
+
+def network_fields(result: FleetResult) -> Mapping[str, Field]:
+    """Fields of the network for a run of the model.
 
     ``hash_rate`` (H/s), ``blocks``, ``issuance`` and ``fees`` (BTC per day) and ``hash_price``
     (USD per PH/s per day) have a row a day, public one hour after the day. ``difficulty`` has a
     row an epoch, labelled by the day of its retarget and public six hours after it;
-    ``epoch_days`` is the length of the epoch that starts at the row, public six hours after the
-    *next* retarget, and leaves out the running epoch.
+    ``epoch_days`` is the time that the 2,015 intervals of the epoch took that starts at the row,
+    public six hours after the *next* retarget, and leaves out the running epoch. ``power_price``
+    (USD/MWh) and ``ai_rent`` (USD per kW-month of critical IT power) have a row a whole month, its
+    mean, labelled by its last day; power prices are public 75 days after it, rents one day.
+
+    The published hash rate is the count of a day's blocks times their difficulty, as vendors have
+    it: it carries a noise of 8 %.
     """
-    first_height = _EPOCH_BLOCKS * round((days[0] - _GENESIS).days * 144 / _EPOCH_BLOCKS)
-    work = np.concatenate([[0.0], np.cumsum(_DAY_SECONDS * _hash_rate(days, price, shocks))])
-    starts, work_at_start, difficulty = _epochs(work, luck)
-    mined = _block_counts(work, work_at_start, luck)
-    work_of_epochs = np.concatenate([[0.0], np.cumsum(_EPOCH_BLOCKS * _HASHES * difficulty)])
-    counted = np.interp(mined, _EPOCH_BLOCKS * np.arange(len(work_of_epochs)), work_of_epochs)
-    published = np.diff(counted) / _DAY_SECONDS
-    issuance = np.diff(_supply(first_height + mined))
-    fees = 25.0 * np.exp(shocks.fees)
+    days, chain = result.days, result.retargets
+    first = result.start
+    height = np.append(first.height, result.column("height"))
+    blocks = np.diff(height)
+    second, change = chain["difficulty"].iloc[0], chain["change"].iloc[0]
+    difficulty = np.append(second / (1.0 + change), chain["difficulty"].to_numpy())
+    at_retarget = np.append(first.height, chain["height"].to_numpy())
+    work = np.cumsum(np.append(0.0, np.diff(at_retarget) * difficulty[:-1]))
+    # Beyond the last retarget the difficulty in force counts.
+    done = np.interp(height, at_retarget, work)
+    done += np.maximum(height - at_retarget[-1], 0.0) * difficulty[-1]
+    published = np.diff(done) * HASHES_PER_DIFFICULTY / DAY_SECONDS
+    issuance = np.diff(_issued(height))
+    fees = result.paths[:, 4] * blocks
+    price = result.paths[:, 0]
     daily = {
         "hash_rate": (published, "H/s"),
-        "blocks": (np.diff(mined), "blocks per day"),
+        "blocks": (blocks, "blocks per day"),
         "issuance": (issuance, "BTC per day"),
         "fees": (fees, "BTC per day"),
         "hash_price": (1e15 * (issuance + fees) * price / published, "USD per PH/s per day"),
@@ -119,76 +288,23 @@ def network_fields(
         name: Field(pd.DataFrame({name: values}, index=days), after_day, unit, SOURCE)
         for name, (values, unit) in daily.items()
     }
-    retargets = days[0] + pd.to_timedelta(np.rint(starts * _DAY_SECONDS), unit="s")
-    retargets = retargets[starts < len(days)].as_unit("ns")
-    labels, public = retargets.normalize(), retargets.tz_localize("UTC") + _ESTIMATED_TIME
-    by_epoch = pd.DataFrame({"difficulty": difficulty[: len(labels)]}, index=labels)
-    lengths = pd.DataFrame({"epoch_days": np.diff(starts)[: len(labels) - 1]}, index=labels[:-1])
-    fields["difficulty"] = Field(by_epoch, public, "difficulty", SOURCE)
+    moments = pd.DatetimeIndex([days[0], *chain["time"]]).floor("s").as_unit("ns")
+    labels, public = moments.normalize(), moments.tz_localize("UTC") + _ESTIMATED_TIME
+    by_epoch = pd.DataFrame({"difficulty": difficulty}, index=labels)
+    lengths = pd.DataFrame({"epoch_days": 14.0 * difficulty[:-1] / difficulty[1:]}, labels[:-1])
+    fields["difficulty"] = Field(by_epoch, public, "1", SOURCE)
     fields["epoch_days"] = Field(lengths, public[1:], "days", SOURCE)
+    rent = _monthly(days, result.paths[:, 1], "ai_rent")
+    power = _monthly(days, result.paths[:, 2], "power_price")
+    months = pd.DatetimeIndex(rent.index).tz_localize("UTC")
+    fields["ai_rent"] = Field(rent, months + _RENT_LAG, "USD per kW-month", SOURCE)
+    fields["power_price"] = Field(power, months + _POWER_LAG, "USD/MWh", SOURCE)
     return fields
 
 
-def _hash_rate(days: pd.DatetimeIndex, price: np.ndarray, shocks: NetworkShocks) -> np.ndarray:
-    """True mean hash rate of each day, H/s."""
-    age = (days - _GENESIS).days.to_numpy()
-    subsidy_a_day = 144.0 * 50.0 / 2.0 ** (144 * age // _HALVING_BLOCKS)
-    years = (days - pd.Timestamp("2016-01-01")).days.to_numpy() / 365.25
-    breakeven = 1_000.0 * np.exp(-0.4 * years)
-    wanted = np.log(1e15 * price * subsidy_a_day / breakeven)
-    steps = _ADJUSTMENT_PER_DAY * wanted + np.append(shocks.surprise[1:], 0.0)
-    keep = 1.0 - _ADJUSTMENT_PER_DAY
-    path = accumulate(
-        steps[:-1].tolist(), lambda level, step: keep * level + step, initial=wanted[0]
-    )
-    return np.asarray(np.exp(np.array(list(path)) + shocks.exits))
-
-
-def _epochs(
-    work: np.ndarray, luck: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Starts (days), work at the starts (hashes) and difficulties up to beyond the last day.
-
-    The rule sees 2015 of the 2016 intervals of an epoch and caps a change at a factor of four.
-    """
-    last_day = len(work) - 1
-    rate = work[-1] - work[-2]
-    knots = np.append(work, work[-1] + 100.0 * rate)
-    moments = np.append(np.arange(len(work), dtype=float), last_day + 100.0)
-    starts, at_start = [0.0], [0.0]
-    difficulties = [float(work[1]) / _DAY_SECONDS * 600.0 / _HASHES]
-    while starts[-1] <= last_day:
-        needed = _HASHES * difficulties[-1] * luck.standard_gamma(_EPOCH_BLOCKS)
-        at_start.append(at_start[-1] + needed)
-        starts.append(float(np.interp(at_start[-1], knots, moments)))
-        seen = (starts[-1] - starts[-2]) * _DAY_SECONDS * (_EPOCH_BLOCKS - 1) / _EPOCH_BLOCKS
-        change = min(max(_EPOCH_SECONDS / seen, 0.25), 4.0)
-        difficulties.append(difficulties[-1] * change)
-    return np.array(starts), np.array(at_start), np.array(difficulties)
-
-
-def _block_counts(
-    work: np.ndarray, work_at_start: np.ndarray, luck: np.random.Generator
-) -> np.ndarray:
-    """Blocks found by the end of each day, from 0 before the first: exactly 2016 an epoch.
-
-    Within an epoch the count is its share of the work plus a Brownian bridge with the variance of
-    a Poisson count: the noise of a day, and no contradiction with the retargets.
-    """
-    epochs = np.arange(len(work_at_start), dtype=float)
-    share = np.interp(work, work_at_start, epochs)
-    points = np.concatenate([share, epochs])
-    order = np.argsort(points, kind="stable")
-    widths = np.diff(points[order], prepend=0.0)
-    walk = np.empty(len(points))
-    walk[order] = np.cumsum(np.sqrt(_EPOCH_BLOCKS * widths) * luck.standard_normal(len(points)))
-    at_days, at_starts = walk[: len(share)], walk[len(share) :]
-    bridge = at_days - np.interp(share, epochs, at_starts)
-    return np.asarray(np.maximum.accumulate(np.rint(_EPOCH_BLOCKS * share + bridge)))
-
-
-def _supply(height: np.ndarray) -> np.ndarray:
-    """BTC issued before a height."""
-    eras = np.arange(34)
-    issued = np.concatenate([[0.0], np.cumsum(_HALVING_BLOCKS * 50.0 / 2.0 ** eras[:-1])])
-    return np.asarray(np.interp(height, _HALVING_BLOCKS * eras, issued))
+def _monthly(days: pd.DatetimeIndex, values: np.ndarray, name: str) -> pd.DataFrame:
+    """Mean of each whole month, labelled by its last day."""
+    ends = np.flatnonzero(days.is_month_end)
+    sums = np.diff(np.append(0.0, np.cumsum(values))[ends + 1])
+    means = sums / np.diff(ends)
+    return pd.DataFrame({name: means}, index=days[ends[1:]])

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
 from toolkit.panel import Field, Notice
 from toolkit.universe import Universe
+
+
+@dataclass(frozen=True)
+class Steps(Field):
+    """A quantity that keeps its value until something happens: silence is not its end."""
 
 
 class DataSource(Protocol):

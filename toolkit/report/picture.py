@@ -107,7 +107,7 @@ def _draw(place: Axes, pane: Pane) -> None:
     if pane.level is not None:
         place.axhline(pane.level, color=_FAINT, linewidth=0.8, zorder=1)
     for number, name in enumerate(pane.lines.columns):
-        line = pane.lines[name].dropna()
+        line = pane.lines[name]
         place.plot(
             line.index.to_numpy(),
             line.to_numpy(),

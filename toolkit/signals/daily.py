@@ -12,7 +12,7 @@ from toolkit.clock import decision_times
 from toolkit.errors import ConfigError, DataError
 from toolkit.panel import PRICE_FIELD, Field, Panel
 from toolkit.signals.epochs import epochs
-from toolkit.signals.published import STALE_EPOCH
+from toolkit.signals.published import DAY, STALE_EPOCH
 from toolkit.universe import Sleeve
 
 
@@ -103,6 +103,8 @@ def together(fields: Mapping[str, Field]) -> Field:
     A row for every day from the first to the last that all of them have, public when the last of
     its parts was. A day that one of them lacks is a row of NaN.
     """
+    if fields and all(_has_every_day(field) for field in fields.values()):
+        return _side_by_side(fields)
     parts = [
         pd.DataFrame({name: field.values.iloc[:, 0], f"{name} at": field.available_at})
         for name, field in fields.items()
@@ -114,12 +116,40 @@ def together(fields: Mapping[str, Field]) -> Field:
         if not rows.index.isin(days).all():
             raise DataError("A daily field has a row that is not labelled by a day.")
         rows, moments = rows.reindex(days), moments.reindex(days).ffill()
-    return Field(
-        rows[list(fields)].astype(float),
-        pd.DatetimeIndex(moments.cummax()),
-        ", ".join(field.unit for field in fields.values()),
-        "; ".join(dict.fromkeys(field.source for field in fields.values())),
+    values, public = rows[list(fields)].astype(float), pd.DatetimeIndex(moments.cummax())
+    return Field(values, public, *_described(fields))
+
+
+def _has_every_day(field: Field) -> bool:
+    """Whether there is a row for every day from the first to the last, as there mostly is."""
+    days = pd.DatetimeIndex(field.values.index)
+    whole = len(days) > 0 and (days[-1] - days[0]).days == len(days) - 1
+    return whole and bool((np.diff(days.as_unit("s").asi8) == DAY.total_seconds()).all())
+
+
+def _side_by_side(fields: Mapping[str, Field]) -> Field:
+    """The fields on the days that all of them have; none lacks a day in between."""
+    spans = [pd.DatetimeIndex(field.values.index) for field in fields.values()]
+    first, last = max(days[0] for days in spans), min(days[-1] for days in spans)
+    inside = [slice(*days.slice_locs(first, last)) for days in spans]
+    parts = list(zip(fields.values(), inside, strict=True))
+    moments = np.maximum.reduce(
+        [field.available_at[rows].as_unit("ns").asi8 for field, rows in parts]
     )
+    values = np.column_stack(
+        [field.values.iloc[rows, 0].to_numpy(dtype=float) for field, rows in parts]
+    )
+    return Field(
+        pd.DataFrame(values, spans[0][inside[0]], list(fields)),
+        pd.DatetimeIndex(np.maximum.accumulate(moments), tz="UTC"),
+        *_described(fields),
+    )
+
+
+def _described(fields: Mapping[str, Field]) -> tuple[str, str]:
+    """Unit and source of fields together."""
+    units = ", ".join(field.unit for field in fields.values())
+    return units, "; ".join(dict.fromkeys(field.source for field in fields.values()))
 
 
 def _column(field: Field, column: object) -> Field:

@@ -158,8 +158,9 @@ class EpochReversal(PublishedSignal):
         return epochs(panel).apply(self._share, unit="share")
 
     def _share(self, difficulty: pd.DataFrame) -> pd.DataFrame:
-        rate = implied_hash_rate(difficulty)
-        before, low = rate.shift(2), rate.shift(1)
-        fell = low < (1.0 - self.fall) * before
-        share = ((rate - low) / (before - low)).where(fell & (before > low))
-        return share.set_axis(["epoch_reversal"], axis=1)
+        rate = implied_hash_rate(difficulty).to_numpy()[:, 0]
+        before, low, after = rate[:-2], rate[1:-1], rate[2:]
+        fell = (low < (1.0 - self.fall) * before) & (before > low)
+        share = np.full(len(rate), np.nan)
+        share[2:] = np.divide(after - low, before - low, out=share[2:].copy(), where=fell)
+        return pd.DataFrame({"epoch_reversal": share}, difficulty.index)

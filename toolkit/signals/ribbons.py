@@ -156,11 +156,11 @@ class RibbonCompression(PublishedSignal):
 
 def _compression(difficulty: pd.DataFrame) -> pd.DataFrame:
     daily = difficulty.iloc[:, 0]
-    ribbons = pd.concat([daily.rolling(days).mean() for days in _COMPRESSION_DAYS], axis=1)
-    whole = ribbons.where(ribbons.notna().all(axis=1))
-    spread = whole.std(axis=1, ddof=0) / whole.mean(axis=1)
-    signed = spread * np.sign(whole.iloc[:, 0] - whole.iloc[:, -1])
-    return signed.to_frame("ribbon_compression")
+    # One average that is missing leaves no reading: NaN spreads over the row.
+    ribbons = np.column_stack([daily.rolling(days).mean() for days in _COMPRESSION_DAYS])
+    spread = ribbons.std(axis=1) / ribbons.mean(axis=1)
+    signed = spread * np.sign(ribbons[:, 0] - ribbons[:, -1])
+    return pd.DataFrame({"ribbon_compression": signed}, daily.index)
 
 
 def _daily(panel: Panel, on: Source) -> Field:

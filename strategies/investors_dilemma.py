@@ -1,0 +1,259 @@
+"""Bitcoin, mining, the pivot or AI: every view at once, each with a confidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from strategies.difficulty_rotation import VOTES, score
+from strategies.kappa_spread import KappaSpreadTilt
+from strategies.miner_margin import MinerMarginSwitch
+from strategies.pivot_rotation import PivotRotation, heading
+from toolkit.errors import ConfigError, suggestion
+from toolkit.panel import Panel
+from toolkit.risk.black_litterman import View, equilibrium_returns, posterior
+from toolkit.risk.estimators import ExponentialCovariance
+from toolkit.signals.price import Momentum
+from toolkit.signals.signal import Signal
+from toolkit.strategy import Strategy, demand_at_most_one, share_equally, share_in_proportion
+from toolkit.units import Fraction, Positive, Sessions, component
+from toolkit.universe import MINERS, Sleeve
+
+Floats = NDArray[np.float64]
+
+BITCOIN, MINING, PIVOTING, AI = BASKETS = ("bitcoin", "mining", "pivoting", "ai")
+
+RELATIVE = {
+    "difficulty": {MINING: 1.0, AI: -1.0},
+    "margin": {BITCOIN: 1.0, MINING: -1.0},
+    "kappa": {AI: 1.0, MINING: -1.0},
+    "pivot": {PIVOTING: 1.0, MINING: -1.0},
+}
+"""What each view holds against what; `momentum` is a view of every basket alone."""
+
+FULL_RISE = 0.1
+"""Change of the pivot share that is a whole view: about the sampling error of a share."""
+
+RIDGE = 0.05
+"""Part of the mean variance that is added to each, so that two baskets of the same miners differ."""
+
+_CONFIDENCE = {"difficulty": 0.25, "margin": 0.25, "kappa": 0.25, "pivot": 0.25, "momentum": 0.5}
+
+
+@component
+class InvestorsDilemma(Strategy):
+    """Weighs mining against AI by all that is known, no view of it alone.
+
+    The economic reason: the same megawatt can mine or host, and the same money can hold the coin,
+    those who mine it, those who are leaving, or AI itself. Difficulty, margins, rents, pivots and
+    prices each tell a part, late and with noise, and often contradict one another. Combined by how
+    far each is trusted they move the portfolio where they agree and leave it where they do not; the
+    covariance sees that a view on miners is also one on bitcoin.
+
+    Four baskets: bitcoin, AI infrastructure, and the miners twice, once by the part of each that
+    mines and once by the part that is heading for AI (as in `PivotRotation`). The equilibrium is the
+    neutral mix. A view of strength s in [-1, 1] expects its portfolio to return `strength` x s of
+    the portfolio's deviation a year more than in equilibrium:
+
+    ===========  ====================  ==========================================================
+    view         portfolio             s
+    ===========  ====================  ==========================================================
+    difficulty   mining less AI        mean vote, as in `DifficultyRotation`
+    margin       bitcoin less mining   depth of the stress, 0 to 1, as in `MinerMarginSwitch`
+    kappa        AI less mining        how many combinations agree, as in `KappaSpreadTilt`
+    pivot        pivoting less mining  mean over the basket: 1 in an alarm, or change of share / 0.1
+    momentum     each basket           its return over the deviation of such a return
+    ===========  ====================  ==========================================================
+
+    A signal without an opinion makes no view, and without any the mix is neutral. The weights of
+    the baskets are the long-only optimum for the posterior returns, scaled down to the sum of the
+    neutral shares where above it; the rest is cash. They are computed at the first session of each
+    week and kept until the next one's. A basket with fewer than 63 returns keeps its neutral share.
+
+    Parameters
+    ----------
+    bitcoin, miners, ai_infrastructure
+        Shares of equity in equilibrium.
+    confidence
+        Of each view; momentum is documented over a century, the others over a few episodes of one
+        market. By convention, not by fit.
+    strength
+        Information ratio of a view that is certain and at its strongest.
+    risk_aversion
+        Return asked for a unit of variance, in the equilibrium and in the optimum.
+    lookback
+        Sessions of momentum.
+
+    References
+    ----------
+    He and Litterman, The intuition behind Black-Litterman model portfolios (1999).
+    """
+
+    bitcoin: Fraction = 0.35
+    miners: Fraction = 0.25
+    ai_infrastructure: Fraction = 0.35
+    confidence: dict[str, Fraction] = field(default_factory=_CONFIDENCE.copy)
+    strength: Positive = 0.5
+    risk_aversion: Positive = 2.5
+    lookback: Sessions = 126
+
+    def __post_init__(self) -> None:
+        demand_at_most_one(self.bitcoin + self.miners + self.ai_infrastructure, "InvestorsDilemma")
+        for name in {*self.confidence} ^ {*_CONFIDENCE}:
+            if name in _CONFIDENCE:
+                raise ConfigError(
+                    f"InvestorsDilemma.confidence lacks the view {name!r}; 0 ignores it."
+                )
+            raise ConfigError(
+                f"InvestorsDilemma.confidence names {name!r}, which is no view. "
+                f"{suggestion(name, _CONFIDENCE)}"
+            )
+
+    @property
+    def signals(self) -> Mapping[str, Signal]:
+        """What the strategies of the single views read, and price momentum."""
+        voters: dict[str, Signal] = {name: gauge.signal for name, gauge in VOTES.items()}
+        return {
+            **voters,
+            **MinerMarginSwitch().signals,
+            **KappaSpreadTilt().signals,
+            **PivotRotation().signals,
+            "momentum": Momentum(self.lookback),
+        }
+
+    def targets(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Long-only weights of the posterior, new every week: sessions x assets."""
+        values = self.read(panel, signals)
+        ahead = heading(values, PivotRotation().alarm_share)
+        baskets = _baskets(panel, ahead)
+        strengths = _strengths(values, baskets).to_numpy()
+        model, year = ExponentialCovariance(), panel.periods_per_year
+        returns = _mean_over(panel.returns(), {n: held.shift(1) for n, held in baskets.items()})
+        moved = _mean_over(values["momentum"], baskets) / np.sqrt(self.lookback / year)
+        neutral, momentum = self._neutral(panel, ahead).to_numpy(), moved.to_numpy()
+        composition = np.stack([baskets[name].to_numpy() for name in BASKETS])
+        weights = np.full(composition.shape[1:], np.nan)
+        for row in _first_of_weeks(panel.sessions):
+            covariance = model.covariance(returns.iloc[: row + 1], year).matrix
+            if BITCOIN in covariance.index:
+                opinions = dict(zip(RELATIVE, strengths[row].tolist(), strict=True))
+                rises = dict(zip(BASKETS, momentum[row].tolist(), strict=True))
+                chosen = self._optimum(covariance, neutral[row], opinions, rises)
+                weights[row] = chosen @ composition[:, row]
+        dense = pd.DataFrame(weights, panel.sessions, panel.universe.columns).ffill()
+        # What was announced to end since the week began is not wanted any more.
+        return dense.where(panel.eligible() | dense.isna(), 0.0)
+
+    def _neutral(self, panel: Panel, ahead: pd.DataFrame) -> pd.DataFrame:
+        """Equilibrium shares of the baskets; all miners have equal weights in it."""
+        miners = share_equally(panel.members(MINERS))
+        pivoting = self.miners * (miners * ahead).sum(axis=1)
+        mining = self.miners * miners.sum(axis=1) - pivoting
+        shares = (self.bitcoin, mining, pivoting, self.ai_infrastructure)
+        return pd.DataFrame(dict(zip(BASKETS, shares, strict=True)), panel.sessions)
+
+    def _optimum(
+        self,
+        covariance: pd.DataFrame,
+        neutral: Floats,
+        opinions: Mapping[str, float],
+        rises: Mapping[str, float],
+    ) -> Floats:
+        """Shares of the baskets: best for the posterior returns, none negative."""
+        names = [str(name) for name in covariance.index]
+        own = [BASKETS.index(name) for name in names]
+        matrix = covariance.to_numpy()
+        matrix = matrix + RIDGE * np.diag(matrix).mean() * np.eye(len(names))
+        spread = pd.DataFrame(matrix, covariance.index, covariance.index)
+        prior = equilibrium_returns(
+            spread, pd.Series(neutral[own], covariance.index), self.risk_aversion
+        )
+        views = self._views(names, prior.to_numpy(), matrix, opinions, rises)
+        means = posterior(prior, spread, views).expected_returns.to_numpy()
+        # max m'w - a/2 w'Sw over w >= 0 is a least-squares problem in the root of S = L L'.
+        root = np.linalg.cholesky(matrix)
+        best = neutral.copy()
+        best[own] = nnls(root.T, np.linalg.solve(root, means) / self.risk_aversion)[0]
+        most, total = self.bitcoin + self.miners + self.ai_infrastructure, float(best.sum())
+        return best * (most / total) if total > most else best
+
+    def _views(
+        self,
+        names: list[str],
+        prior: Floats,
+        matrix: Floats,
+        opinions: Mapping[str, float],
+        rises: Mapping[str, float],
+    ) -> list[View]:
+        """The views on baskets that have a covariance, of signals that have an opinion."""
+        told = [(name, RELATIVE[name], strength) for name, strength in opinions.items()]
+        told += [("momentum", {name: 1.0}, rise) for name, rise in rises.items()]
+        views = []
+        for name, portfolio, strength in told:
+            if math.isnan(strength) or any(part not in names for part in portfolio):
+                continue
+            held = np.array([portfolio.get(part, 0.0) for part in names])
+            deviation = math.sqrt(held @ matrix @ held)
+            # A rise is strong or weak against the deviation of its basket.
+            full = deviation if name == "momentum" else 1.0
+            beyond = self.strength * min(1.0, max(-1.0, strength / full)) * deviation
+            views.append(View(portfolio, float(held @ prior) + beyond, self.confidence[name]))
+        return views
+
+
+def _baskets(panel: Panel, ahead: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Weights of the assets within each basket; they sum to 1 or 0."""
+    miners = panel.members(MINERS)
+    return {
+        BITCOIN: share_equally(panel.members([Sleeve.BITCOIN])),
+        MINING: share_in_proportion((1.0 - ahead).where(miners, 0.0)),
+        PIVOTING: share_in_proportion(ahead.where(miners, 0.0)),
+        AI: share_equally(panel.members([Sleeve.AI_INFRASTRUCTURE])),
+    }
+
+
+def _strengths(
+    values: Mapping[str, pd.DataFrame], baskets: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Strength of each relative view in [-1, 1]; NaN where its signal has no opinion."""
+    usual = MinerMarginSwitch()
+    depth = usual.stress + usual.uncertainty - values["margin"].iloc[:, 0]
+    heard = pd.concat([values[name].iloc[:, 0] for name in VOTES], axis=1).notna().any(axis=1)
+    rise = (values["pivot_momentum"] / FULL_RISE).clip(-1.0, 1.0)
+    turning = rise.where(values["pivot_alarm"] != 1.0, 1.0)
+    return pd.DataFrame(
+        {
+            "difficulty": score(values).where(heard),
+            "margin": (depth / (2.0 * usual.uncertainty)).clip(0.0, 1.0),
+            "kappa": 2.0 * values["hosting_is_worth_more"].iloc[:, 0] - 1.0,
+            "pivot": _mean_over(turning, {PIVOTING: baskets[PIVOTING]})[PIVOTING],
+        }
+    )
+
+
+def _mean_over(values: pd.DataFrame, baskets: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Mean of the assets' values in each basket; NaN where none of its assets has one."""
+    numbers = values.to_numpy(dtype=float)
+    known = np.isfinite(numbers)
+    filled = np.where(known, numbers, 0.0)
+    found = {}
+    for name, basket in baskets.items():
+        weights = np.where(known, basket.fillna(0.0).to_numpy(), 0.0)
+        total = weights.sum(axis=1)
+        found[name] = (weights * filled).sum(axis=1) / np.where(total > 0.0, total, np.nan)
+    return pd.DataFrame(found, values.index)
+
+
+def _first_of_weeks(sessions: pd.DatetimeIndex) -> NDArray[np.int64]:
+    """Rows of the first session of each week, which begins on Monday."""
+    days = sessions.to_numpy().astype("datetime64[D]").astype(np.int64)
+    week = (days + 3) // 7  # Day 0 was a Thursday.
+    return np.flatnonzero(np.diff(week, prepend=week[:1] - 1))

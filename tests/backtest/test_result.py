@@ -562,3 +562,8 @@ def test_a_strategy_composed_in_python_has_the_same_hash_in_every_process(strate
     first, second = (run(small(), strategy(), checks=Checks(0, False)) for _ in range(2))
     assert first.input_sha256 == second.input_sha256
     assert "0x" not in first.origin.config
+
+
+def test_its_text_is_a_line_and_not_its_data(result):
+    assert len(repr(result)) < 200
+    assert "decisions" in repr(result)

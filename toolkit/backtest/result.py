@@ -68,7 +68,7 @@ class Origin:
     variants_tried: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BacktestResult:
     """Everything one backtest found.
 
@@ -91,6 +91,13 @@ class BacktestResult:
     replay: Replay | None
     reconciliation: Reconciliation | None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __repr__(self) -> str:
+        sessions = self.account.simulation.market.sessions
+        return (
+            f"<BacktestResult {self.origin.title}, {sessions[0]:%Y-%m-%d} to {sessions[-1]:%Y-%m-%d}, "
+            f"{len(self.account.decisions)} decisions{', FAILED' if self.failures else ''}>"
+        )
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -165,6 +165,8 @@ class Asset:
             if halt.first <= day
         )
         memberships = tuple(m for m in self.memberships if m.since <= day) or self.memberships[:1]
+        if (closing, halts, memberships) == (self.closing, self.halts, self.memberships):
+            return self
         return replace(self, closing=closing, halts=halts, memberships=memberships)
 
     def without_remarks(self) -> Asset:

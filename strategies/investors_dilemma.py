@@ -226,12 +226,12 @@ def _strengths(
     """Strength of each relative view in [-1, 1]; NaN where its signal has no opinion."""
     usual = MinerMarginSwitch()
     depth = usual.stress + usual.uncertainty - values["margin"].iloc[:, 0]
-    heard = pd.concat([values[name].iloc[:, 0] for name in VOTES], axis=1).notna().any(axis=1)
+    heard = np.any([values[name].notna().to_numpy()[:, 0] for name in VOTES], axis=0)
     rise = (values["pivot_momentum"] / FULL_RISE).clip(-1.0, 1.0)
     turning = rise.where(values["pivot_alarm"] != 1.0, 1.0)
     return pd.DataFrame(
         {
-            "difficulty": score(values).where(heard),
+            "difficulty": np.where(heard, score(values), np.nan),
             "margin": (depth / (2.0 * usual.uncertainty)).clip(0.0, 1.0),
             "kappa": 2.0 * values["hosting_is_worth_more"].iloc[:, 0] - 1.0,
             "pivot": _mean_over(turning, {PIVOTING: baskets[PIVOTING]})[PIVOTING],

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from toolkit.clock import ClockName, decision_times, periods_per_year
 from toolkit.errors import DataError, UnknownFieldError, suggestion
-from toolkit.universe import Sleeve, Universe
+from toolkit.universe import SLEEVES, Sleeve, Universe
 
 PRICE_FIELD = "close"
 """Name of the field that holds the price of every asset."""
@@ -321,8 +321,12 @@ class Panel:
 
     def members(self, sleeves: Sequence[Sleeve]) -> pd.DataFrame:
         """Eligible assets of the sleeves by date: bool, sessions x assets."""
-        members = self.universe.members(sleeves, self.sessions).to_numpy()
-        return self._frame(members & self._eligible)
+        wanted = np.array([sleeve in sleeves for sleeve in SLEEVES])
+        return self._frame(wanted[self._sleeve_codes] & self._eligible)
+
+    @cached_property
+    def _sleeve_codes(self) -> NDArray[np.int8]:
+        return self.universe.sleeve_codes(self.sessions)
 
     def returns(self) -> pd.DataFrame:
         """Simple returns from session to session, NaN before the second price: sessions x assets.

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.errors import ConfigError, UnknownAssetError, suggestion
@@ -33,6 +34,8 @@ class Sleeve(StrEnum):
     AI_TOKENS = "ai_tokens"
     CASH = "cash"
 
+
+SLEEVES = tuple(Sleeve)
 
 MINERS = (Sleeve.LEGACY_MINERS, Sleeve.PIVOTING_MINERS)
 
@@ -225,12 +228,18 @@ class Universe:
 
     def members(self, sleeves: Sequence[Sleeve], sessions: pd.DatetimeIndex) -> pd.DataFrame:
         """Whether each asset belongs to one of the sleeves: sessions x assets, by date."""
-        wanted = np.zeros((len(sessions), len(self)), dtype=bool)
+        codes = self.sleeve_codes(sessions)
+        wanted = np.isin(codes, [SLEEVES.index(sleeve) for sleeve in sleeves])
+        return pd.DataFrame(wanted, index=sessions, columns=self.columns)
+
+    def sleeve_codes(self, sessions: pd.DatetimeIndex) -> NDArray[np.int8]:
+        """Place in `SLEEVES` of the sleeve of each asset by date: sessions x assets."""
+        codes = np.empty((len(sessions), len(self)), dtype=np.int8)
         for column, asset in enumerate(self.assets):
             for position, membership in enumerate(asset.memberships):
                 first = sessions.searchsorted(pd.Timestamp(membership.since)) if position else 0
-                wanted[first:, column] = membership.sleeve in sleeves
-        return pd.DataFrame(wanted, index=sessions, columns=self.columns)
+                codes[first:, column] = SLEEVES.index(membership.sleeve)
+        return codes
 
     def until(self, day: date) -> Universe:
         """The universe as it was known on a day: later assets and later events are absent."""

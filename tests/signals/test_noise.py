@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from toolkit.signals.epochs import EpochChange, ImpliedHashRate

@@ -150,13 +150,14 @@ def trailing_mean(values: Floats, days: int) -> Floats:
 def _has_every_day(field: Field) -> bool:
     """Whether there is a row for every day from the first to the last, as there mostly is."""
     days, rest = np.divmod(field.labels, DAY.value)
-    return len(days) > 0 and not rest.any() and bool((np.diff(days) == 1).all())
+    return not rest.any() and bool((np.diff(days) == 1).all())
 
 
 def _side_by_side(fields: Mapping[str, Field]) -> Field:
     """The fields on the days that all of them have; none lacks a day in between."""
-    first = max(field.labels[0] for field in fields.values())
-    count = (min(field.labels[-1] for field in fields.values()) - first) // DAY.value + 1
+    spans = [field.labels for field in fields.values()]
+    first = max(span[0] if len(span) else 0 for span in spans)
+    count = min((span[-1] - first) // DAY.value + 1 if len(span) else 0 for span in spans)
     moments, columns = [], []
     for field in fields.values():
         start = field.labels.searchsorted(first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import cache
 from itertools import product
 from typing import Literal
 
@@ -247,6 +248,7 @@ class KappaSpread(PublishedSignal):
         return np.asarray((hosted - mined) / level)
 
 
+@cache
 def rent_field(rents: tuple[AskingRent, ...]) -> Field:
     """Asking rents by day of publication, each public when its New York day was over."""
     days = pd.DatetimeIndex([rent.published for rent in rents]).as_unit("ns")

@@ -135,7 +135,8 @@ class HashRibbonCross(PublishedSignal):
         ready = recovered & ((short > long) | (not self.confirmed))
         turned = np.diff(regime, prepend=np.nan) != 0.0
         before = np.concatenate([[-1], _last(ready)[:-1]])
-        return ready & (before < _last(turned))
+        first: NDArray[np.bool_] = ready & (before < _last(turned))
+        return first
 
 
 @component

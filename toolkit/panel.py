@@ -226,16 +226,16 @@ class Panel:
             found[np.broadcast_to(age > max_age.value, found.shape)] = np.nan
         return pd.DataFrame(found, self.sessions, source.values.columns, copy=False)
 
-    def derived(self, function: Callable[..., T], *arguments: Hashable) -> T:
-        """What a function of this panel and some arguments gives, computed once and kept.
+    def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What was computed from this panel under a key, computed now if it was not yet.
 
-        For what several signals need on their way. It is kept by this very panel and goes where
-        the panel goes: `until` gives a new panel that has none of it, so that nothing computed
-        from later rows ever reaches an earlier decision. Whoever is given it must not change it.
+        For what several signals need on their way; the key is the function that tells it, with its
+        arguments. It is kept by this very panel: `until` gives a new panel that has none of it, so
+        that nothing computed from later rows ever reaches an earlier decision. Whoever is given it
+        must not change it, and it must not hold the panel, which would then never be freed.
         """
-        key = (function, *arguments)
         if key not in self._derived:
-            self._derived[key] = function(self, *arguments)
+            self._derived[key] = compute()
         found: T = self._derived[key]
         return found
 

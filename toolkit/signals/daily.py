@@ -30,7 +30,7 @@ def bitcoin_price(panel: Panel) -> Field:
     ConfigError
         The universe has more than one such asset.
     """
-    return panel.derived(_bitcoin_price)
+    return panel.derived(bitcoin_price, lambda: _bitcoin_price(panel))
 
 
 def _bitcoin_price(panel: Panel) -> Field:
@@ -66,7 +66,7 @@ def amounts(panel: Panel, name: str) -> Field:
     DataError
         A value is negative or infinite; the message says where.
     """
-    return panel.derived(_amounts, name)
+    return panel.derived((amounts, name), lambda: _amounts(panel, name))
 
 
 def _amounts(panel: Panel, name: str) -> Field:
@@ -88,11 +88,7 @@ def difficulty_by_day(panel: Panel) -> Field:
     A step function. A retarget late in a day is public on the next one only. NaN where the last
     retarget is more than 60 days old.
     """
-    return panel.derived(_difficulty_by_day)
-
-
-def _difficulty_by_day(panel: Panel) -> Field:
-    return known_by_day(panel, epochs(panel), STALE_EPOCH)
+    return panel.derived(difficulty_by_day, lambda: known_by_day(panel, epochs(panel), STALE_EPOCH))
 
 
 def known_by_day(panel: Panel, field: Field, max_age: pd.Timedelta) -> Field:

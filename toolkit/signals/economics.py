@@ -42,12 +42,12 @@ class FleetCost:
 
     def by_day(self, panel: Panel) -> Field:
         """Cost of a PH/s at the end of each UTC day, USD per PH/s per day, as it was known."""
-        return panel.derived(_unit_cost, self)
+        return panel.derived(self, lambda: _unit_cost(panel, self))
 
 
 def efficiency_by_day(panel: Panel, fleet: Fleet) -> Field:
     """J/TH of a fleet at the end of each UTC day, as it was known."""
-    return panel.derived(_efficiency, fleet)
+    return panel.derived(fleet, lambda: _efficiency(panel, fleet))
 
 
 def _efficiency(panel: Panel, fleet: Fleet) -> Field:

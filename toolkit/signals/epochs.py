@@ -41,7 +41,7 @@ def epochs(panel: Panel) -> Field:
     DataError
         A difficulty that is not positive and finite, or an absent epoch; the message says where.
     """
-    return panel.derived(_epochs)
+    return panel.derived(epochs, lambda: _epochs(panel))
 
 
 def _epochs(panel: Panel) -> Field:

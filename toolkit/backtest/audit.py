@@ -185,8 +185,11 @@ class _Examination:
         self, cut: pd.Timestamp, panel: Panel, frames: Frames, returns: pd.DataFrame
     ) -> Frames:
         """Outputs at or before a cut, and what the risk model says there."""
-        known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
+        known = {
+            name: frame.iloc[: row + 1] if frame.index.equals(panel.sessions) else frame.loc[:cut]
+            for name, frame in frames.items()
+        }
         estimate = covariance_at(self.loop.risk_model, returns, row, panel.periods_per_year)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
@@ -232,8 +235,13 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     An asset that the past does not know may have no weight. What else is said of it is of no use.
     """
     is_weight = name in (_TARGETS, _SIZED)
-    rows = seen.index if name == _COVARIANCE else full.index.union(seen.index)
-    columns = full.columns.union(seen.columns, sort=False) if is_weight else seen.columns
+    rows = seen.index
+    if name != _COVARIANCE and not full.index.equals(rows):
+        rows = full.index.union(rows)
+    columns = seen.columns.tolist()
+    later = [column for column in full.columns.tolist() if column not in columns]
+    if is_weight:
+        columns += later
     left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
     if np.array_equal(left, right, equal_nan=True):
         return None
@@ -242,7 +250,7 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     with np.errstate(invalid="ignore"):
         equal = np.abs(left - right) <= size * (SIZED_TOLERANCE if name == _SIZED else TOLERANCE)
     equal |= (left == right) | (np.isnan(left) & np.isnan(right))
-    equal |= ~columns.isin(seen.columns) & (left == 0.0)
+    equal |= np.array([column in later for column in columns], dtype=bool) & (left == 0.0)
     if equal.all():
         return None
     row, column = (int(places[0]) for places in np.nonzero(~equal))
@@ -250,10 +258,16 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     return str(columns[column]), f"{rows[row]!s:.10}", *values
 
 
-def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
-    if not (frame.index.equals(rows) and frame.columns.equals(columns)):
-        frame = frame.reindex(index=rows, columns=columns)
-    return frame.to_numpy(dtype=float)
+def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: list[str]) -> NDArray[np.float64]:
+    """Values at the rows and columns, NaN where the frame has none."""
+    if not frame.index.equals(rows):
+        frame = frame.reindex(index=rows)
+    values, own = frame.to_numpy(dtype=float), frame.columns.tolist()
+    if own == columns:
+        return values
+    place = {column: number for number, column in enumerate(own)}
+    absent = np.full((len(values), 1), np.nan)
+    return np.hstack([values, absent])[:, [place.get(column, -1) for column in columns]]
 
 
 def _finite(value: float) -> float | None:

@@ -160,7 +160,8 @@ class Desk:
 
 def returns_for_risk(panel: Panel) -> pd.DataFrame:
     """Returns without cash and without halts, whose zeros say nothing about the risk."""
-    returns = np.where(open_for_orders(panel), panel.returns(), np.nan)
+    traded = open_for_orders(panel).to_numpy()
+    returns = np.where(traded, panel.returns().to_numpy(), np.nan)
     risky = np.array([not asset.is_cash for asset in panel.universe], dtype=bool)
     return pd.DataFrame(returns[:, risky], panel.sessions, panel.universe.columns[risky])
 

@@ -16,14 +16,14 @@ from strategies.kappa_spread import KappaSpreadTilt
 from strategies.miner_margin import MinerMarginSwitch
 from strategies.pivot_rotation import PivotRotation, heading
 from toolkit.errors import ConfigError, suggestion
-from toolkit.panel import Panel, labels_of
+from toolkit.panel import Panel
 from toolkit.risk.black_litterman import View, equilibrium_returns, posterior
 from toolkit.risk.estimators import ExponentialCovariance
 from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
 from toolkit.strategy import Strategy, demand_at_most_one, share_equally, share_in_proportion
 from toolkit.units import Fraction, Positive, Sessions, component
-from toolkit.universe import MINERS, Sleeve
+from toolkit.universe import MINERS, Sleeve, labels_of
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cache, cached_property
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from toolkit.clock import ClockName, decision_times, periods_per_year
 from toolkit.errors import DataError, UnknownFieldError, suggestion
-from toolkit.universe import SLEEVES, Sleeve, Universe
+from toolkit.universe import SLEEVES, Sleeve, Universe, labels_of
 
 PRICE_FIELD = "close"
 """Name of the field that holds the price of every asset."""
@@ -84,7 +84,7 @@ class Field:
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Day label of each row, nanoseconds since 1970."""
-        return _nanoseconds(pd.DatetimeIndex(self.values.index))
+        return _nanoseconds(cast(pd.DatetimeIndex, self.values.index))
 
     @cached_property
     def moments(self) -> NDArray[np.int64]:
@@ -99,15 +99,9 @@ class Field:
         )
 
 
-@cache
-def labels_of(*names: str) -> pd.Index[str]:
-    """Names as the columns of a frame; to make such an index takes longer than the frame itself."""
-    return pd.Index(list(names), dtype=str)
-
-
 def _nanoseconds(index: pd.DatetimeIndex) -> NDArray[np.int64]:
     """Moments as whole numbers: what is computed with them needs no labels."""
-    return index.as_unit("ns").asi8
+    return index.asi8 if index.unit == "ns" else index.as_unit("ns").asi8
 
 
 class _PastFields(Mapping[str, Field]):
@@ -125,11 +119,12 @@ class _PastFields(Mapping[str, Field]):
     def __getitem__(self, name: str) -> Field:
         if name not in self._cut:
             cut = self._fields[name].until(self._moment)
-            columns = cut.values.columns
+            columns = cut.values.columns.tolist()
             if not self._later.isdisjoint(columns):
-                known = np.array([column not in self._later for column in columns])
+                known = [place for place, name in enumerate(columns) if name not in self._later]
+                names = labels_of(*(columns[place] for place in known))
                 values = cut.values.to_numpy()[:, known]
-                frame = pd.DataFrame(values, cut.values.index, columns[known], copy=False)
+                frame = pd.DataFrame(values, cut.values.index, names, copy=False)
                 cut = replace(cut, values=frame)
             self._cut[name] = cut
         return self._cut[name]

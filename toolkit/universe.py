@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -42,6 +42,12 @@ MINERS = (Sleeve.LEGACY_MINERS, Sleeve.PIVOTING_MINERS)
 
 UNSETTLED = date(2200, 1, 1)
 """Stands for the settlement of a closing whose day is not known yet."""
+
+
+@lru_cache(maxsize=1000)
+def labels_of(*names: str) -> pd.Index[str]:
+    """Names as the columns of a frame; to make such an index takes longer than the frame itself."""
+    return pd.Index(list(names), dtype=str)
 
 
 @component
@@ -219,7 +225,7 @@ class Universe:
     @cached_property
     def columns(self) -> pd.Index[str]:
         """Asset ids as the labels of a frame. Frames that share them are aligned at no cost."""
-        return pd.Index(list(self.ids), dtype=str)
+        return labels_of(*self.ids)
 
     @property
     def cash(self) -> str | None:

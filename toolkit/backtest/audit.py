@@ -186,10 +186,7 @@ class _Examination:
     ) -> Frames:
         """Outputs at or before a cut, and what the risk model says there."""
         row = int(panel.sessions.searchsorted(cut))
-        known = {
-            name: frame.iloc[: row + 1] if frame.index.equals(panel.sessions) else frame.loc[:cut]
-            for name, frame in frames.items()
-        }
+        known = {name: _until(cut, row, frame) for name, frame in frames.items()}
         estimate = covariance_at(self.loop.risk_model, returns, row, panel.periods_per_year)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
@@ -212,6 +209,13 @@ class _Examination:
             else:
                 culprits.append(f"later rows of {part}" if part in past.fields else part)
         return " and ".join(culprits)
+
+
+def _until(cut: pd.Timestamp, row: int, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a frame at or before a cut, most likely those up to its row of the sessions."""
+    if len(frame) == row + 1 and frame.index[row] == cut:
+        return frame
+    return frame.loc[:cut]
 
 
 def _without(panel: Panel, past: Panel, part: str) -> Panel:
@@ -238,10 +242,10 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     rows = seen.index
     if name != _COVARIANCE and not full.index.equals(rows):
         rows = full.index.union(rows)
-    columns = seen.columns.tolist()
-    later = [column for column in full.columns.tolist() if column not in columns]
-    if is_weight:
-        columns += later
+    columns, later = seen.columns, seen.columns[:0]
+    if is_weight and not full.columns.equals(columns):
+        later = full.columns.difference(columns, sort=False)
+        columns = columns.append(later)
     left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
     if np.array_equal(left, right, equal_nan=True):
         return None
@@ -250,7 +254,7 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     with np.errstate(invalid="ignore"):
         equal = np.abs(left - right) <= size * (SIZED_TOLERANCE if name == _SIZED else TOLERANCE)
     equal |= (left == right) | (np.isnan(left) & np.isnan(right))
-    equal |= np.array([column in later for column in columns], dtype=bool) & (left == 0.0)
+    equal |= columns.isin(later) & (left == 0.0)
     if equal.all():
         return None
     row, column = (int(places[0]) for places in np.nonzero(~equal))
@@ -258,16 +262,15 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     return str(columns[column]), f"{rows[row]!s:.10}", *values
 
 
-def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: list[str]) -> NDArray[np.float64]:
+def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
     """Values at the rows and columns, NaN where the frame has none."""
     if not frame.index.equals(rows):
         frame = frame.reindex(index=rows)
-    values, own = frame.to_numpy(dtype=float), frame.columns.tolist()
-    if own == columns:
+    values = frame.to_numpy(dtype=float)
+    if frame.columns.equals(columns):
         return values
-    place = {column: number for number, column in enumerate(own)}
     absent = np.full((len(values), 1), np.nan)
-    return np.hstack([values, absent])[:, [place.get(column, -1) for column in columns]]
+    return np.hstack([values, absent])[:, frame.columns.get_indexer(columns)]
 
 
 def _finite(value: float) -> float | None:

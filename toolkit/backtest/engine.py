@@ -20,6 +20,7 @@ from toolkit.optimize.optimizer import Optimizer, Program
 from toolkit.panel import Panel
 from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.strategy import Strategy
+from toolkit.universe import labels_of
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -162,8 +163,9 @@ def returns_for_risk(panel: Panel) -> pd.DataFrame:
     """Returns without cash and without halts, whose zeros say nothing about the risk."""
     traded = open_for_orders(panel).to_numpy()
     returns = np.where(traded, panel.returns().to_numpy(), np.nan)
-    risky = np.array([not asset.is_cash for asset in panel.universe], dtype=bool)
-    return pd.DataFrame(returns[:, risky], panel.sessions, panel.universe.columns[risky])
+    risky = [column for column, asset in enumerate(panel.universe) if not asset.is_cash]
+    names = labels_of(*(asset.id for asset in panel.universe if not asset.is_cash))
+    return pd.DataFrame(returns[:, risky], panel.sessions, names)
 
 
 def covariance_at(

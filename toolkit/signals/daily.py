@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from toolkit.clock import decision_times
 from toolkit.errors import ConfigError, DataError
-from toolkit.panel import PRICE_FIELD, Field, Panel, labels_of
+from toolkit.panel import PRICE_FIELD, Field, Panel
 from toolkit.signals.epochs import epochs
 from toolkit.signals.published import DAY, STALE_EPOCH
-from toolkit.universe import Sleeve
+from toolkit.universe import Sleeve, labels_of
 
 Floats = NDArray[np.float64]
 
@@ -95,7 +95,8 @@ def known_by_day(panel: Panel, field: Field, max_age: pd.Timedelta) -> Field:
     """A field as it was public at the end of each UTC day, from its first to the last session."""
     if len(field.values) == 0:
         return field
-    days = pd.DatetimeIndex(pd.date_range(field.values.index[0], panel.sessions[-1], freq="D"))
+    count = (panel.sessions[-1].value - field.labels[0]) // DAY.value + 1
+    days = pd.DatetimeIndex(field.labels[0] + DAY.value * np.arange(count))
     by_day = replace(panel, sessions=days)
     return Field(by_day.known(field, max_age), by_day.decisions, field.unit, field.source)
 
@@ -140,7 +141,13 @@ def together(fields: Mapping[str, Field]) -> Field:
 
 def trailing_mean(values: Floats, days: int) -> Floats:
     """Mean of the last values up to each one, NaN where one of them is NaN or there are too few."""
-    return pd.Series(values).rolling(days).mean().to_numpy()
+    mean, rows = np.full(len(values), np.nan), np.arange(len(values))
+    if len(values) >= days:
+        mean[days - 1 :] = np.convolve(values, np.ones(days), "valid") / days
+    # The mean of one number is that number, and not what rounding makes of its sum.
+    moved = np.append(True, values[1:] != values[:-1])[: len(values)]
+    still = rows - np.maximum.accumulate(np.where(moved, rows, 0)) >= days - 1
+    return np.where(still, values, mean)
 
 
 def _has_every_day(field: Field) -> bool:

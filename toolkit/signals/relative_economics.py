@@ -26,11 +26,12 @@ from toolkit.network.present_value import (
     mining_value,
     sensitivity_table,
 )
-from toolkit.panel import Field, Panel, labels_of
+from toolkit.panel import Field, Panel
 from toolkit.signals.daily import Floats, daily_amounts, known_by_day, together, trailing_mean
 from toolkit.signals.economics import FleetCost, efficiency_by_day
 from toolkit.signals.published import DAY, PublishedSignal
 from toolkit.units import Days, NonNegative, Positive, component
+from toolkit.universe import labels_of
 
 _CONDITIONS = ("hash_price", "efficiency", "power_price", "rent")
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from toolkit.network.difficulty import BLOCKS_PER_EPOCH, FIRST_SUBSIDY_SATOSHI, HALVING_BLOCKS
 from toolkit.network.economics import SATOSHI_PER_BITCOIN
 from toolkit.network.forecast import FIT_EPOCHS, fit_prior, forecast_epochs, forecast_retarget
-from toolkit.panel import Field, Panel, labels_of
+from toolkit.panel import Field, Panel
 from toolkit.signals.daily import Floats, amounts, daily_amounts, together
 from toolkit.signals.epochs import epochs
 from toolkit.signals.published import DAY, PublishedSignal
 from toolkit.units import NonNegative, component
+from toolkit.universe import labels_of
 
 _COLUMNS = ("change", "standard_error", "band_low", "band_high", "fraction")
 _GENESIS = pd.Timestamp("2009-01-03")

@@ -120,15 +120,15 @@ class HashRibbonCross(PublishedSignal):
     def rows(self, panel: Panel) -> Field:
         """Whether an event is fresh, after each day."""
         daily = together({"rate": _daily(panel, self.ribbons.on), "price": bitcoin_price(panel)})
-        rate = daily.column("rate")
-        last = _last(self.events(rate, daily.column("price")))
-        fresh = (last >= 0) & (np.arange(len(rate)) - last < self.memory_days)
-        told = np.where(np.isnan(self.ribbons.excess(rate)), np.nan, fresh)
+        excess = self.ribbons.excess(daily.column("rate"))
+        last = _last(self.events(excess, daily.column("price")))
+        fresh = (last >= 0) & (np.arange(len(last)) - last < self.memory_days)
+        told = np.where(np.isnan(excess), np.nan, fresh)
         return daily.derive("hash_ribbon_cross", told, "event")
 
-    def events(self, rate: Floats, price: Floats) -> NDArray[np.bool_]:
-        """Whether there is an event on each day, from daily series without gaps."""
-        regime = self.ribbons.regime(self.ribbons.excess(rate))
+    def events(self, excess: Floats, price: Floats) -> NDArray[np.bool_]:
+        """Whether there is an event on each day, from what `HashRibbons.excess` tells of it."""
+        regime = self.ribbons.regime(excess)
         # Growth before the first capitulation recovers from nothing.
         recovered = (regime == 1.0) & np.logical_or.accumulate(regime == -1.0)
         short, long = (trailing_mean(price, days) for days in _PRICE_DAYS)

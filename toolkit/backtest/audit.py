@@ -242,11 +242,13 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     rows = seen.index
     if name != _COVARIANCE and not full.index.equals(rows):
         rows = full.index.union(rows)
-    columns, later = seen.columns, seen.columns[:0]
-    if is_weight and not full.columns.equals(columns):
-        later = full.columns.difference(columns, sort=False)
-        columns = columns.append(later)
+    known = seen.columns.tolist()
+    later = [asset for asset in full.columns.tolist() if asset not in known] if is_weight else []
+    columns = [*known, *later]
     left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
+    if later:
+        # No weight is the same as a weight of 0.
+        right[:, len(known) :][left[:, len(known) :] == 0.0] = 0.0
     if np.array_equal(left, right, equal_nan=True):
         return None
     size = 1.0 if is_weight else np.abs(left[np.isfinite(left)]).max(initial=0.0)
@@ -254,7 +256,6 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     with np.errstate(invalid="ignore"):
         equal = np.abs(left - right) <= size * (SIZED_TOLERANCE if name == _SIZED else TOLERANCE)
     equal |= (left == right) | (np.isnan(left) & np.isnan(right))
-    equal |= columns.isin(later) & (left == 0.0)
     if equal.all():
         return None
     row, column = (int(places[0]) for places in np.nonzero(~equal))
@@ -262,15 +263,16 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     return str(columns[column]), f"{rows[row]!s:.10}", *values
 
 
-def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
+def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: list[str]) -> NDArray[np.float64]:
     """Values at the rows and columns, NaN where the frame has none."""
     if not frame.index.equals(rows):
         frame = frame.reindex(index=rows)
-    values = frame.to_numpy(dtype=float)
-    if frame.columns.equals(columns):
+    values, own = frame.to_numpy(dtype=float), frame.columns.tolist()
+    if own == columns:
         return values
     absent = np.full((len(values), 1), np.nan)
-    return np.hstack([values, absent])[:, frame.columns.get_indexer(columns)]
+    place = {asset: number for number, asset in enumerate(own)}
+    return np.hstack([values, absent])[:, [place.get(asset, -1) for asset in columns]]
 
 
 def _finite(value: float) -> float | None:

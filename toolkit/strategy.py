@@ -71,7 +71,7 @@ def share_equally(chosen: pd.DataFrame) -> pd.DataFrame:
 
 def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
     """Weights in proportion to positive scores; a session without any is all 0."""
-    shares = proportions(scores.to_numpy())
+    shares = proportions(scores.to_numpy(dtype=float))
     return pd.DataFrame(shares, index=scores.index, columns=scores.columns, copy=False)
 
 

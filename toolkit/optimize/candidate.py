@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.errors import DataError, suggestion
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Sleeve
@@ -51,10 +52,43 @@ class Candidate(ABC):
         """Standard deviation of a year's return."""
 
     @abstractmethod
+    def tracking_error(self) -> Any:
+        """Standard deviation of a year's return less the target's."""
+
+    @abstractmethod
+    def expected_shortfall(self, level: float) -> Any:
+        """Mean loss of a session in the worst 1 - level of the scenarios."""
+
+    @abstractmethod
+    def expected_return(self) -> Any:
+        """Expected return of a year."""
+
+    @abstractmethod
+    def beta(self, to: str) -> Any:
+        """Beta to a factor."""
+
+    @abstractmethod
+    def stress_loss(self, names: tuple[str, ...] = ()) -> Any:
+        """Largest loss under the named stresses; under all where none are named."""
+
+    @abstractmethod
+    def trading_days(self) -> Any:
+        """Largest trade in days of its asset's average volume, of assets whose volume is known."""
+
+    @abstractmethod
+    def herfindahl(self) -> Any:
+        """Sum of squared weights of all assets but cash."""
+
+    @abstractmethod
+    def variance(self) -> Any:
+        """Variance of a year's return, in the covariance of the objective."""
+
+    @abstractmethod
     def tracking_variance(self, ridge: float) -> Any:
         """Annual variance of the deviation d from the target, plus a ridge.
 
-        ``d'(S + ridge * v * I)d``, where v is the mean of the variances in S.
+        ``d'(S + ridge * v * I)d``, where v is the mean of the variances in the objective's
+        covariance S.
         """
 
 
@@ -115,9 +149,81 @@ class MeasuredCandidate(Candidate):
         risk = self.facts.known_risk()
         return np.sqrt(risk.variance) * np.linalg.norm(self.weights @ risk.factor.T, axis=-1)
 
+    def tracking_error(self) -> Any:
+        """Annual volatility of the deviation from the target, by row."""
+        risk = self.facts.known_risk()
+        spread = (self.weights - self.facts.known_target()) @ risk.factor.T
+        return np.sqrt(risk.variance) * np.linalg.norm(spread, axis=-1)
+
+    def expected_shortfall(self, level: float) -> Any:
+        """Expected shortfall of a session, by row."""
+        losses = -self.weights @ self.facts.known_scenarios().T
+        return tail_mean(losses, level)
+
+    def expected_return(self) -> Any:
+        """Expected return of a year, by row."""
+        return self.weights @ self.facts.known_returns()
+
+    def beta(self, to: str) -> Any:
+        """Beta to a factor, by row."""
+        return self.weights @ self.facts.known_betas(to)
+
+    def stress_loss(self, names: tuple[str, ...] = ()) -> Any:
+        """Largest loss under the stresses, by row."""
+        return (-self.weights @ stressed(self.facts, names).T).max(axis=-1)
+
+    def trading_days(self) -> Any:
+        """Largest trade in days of volume, by row; 0 where no volume is known."""
+        days = self.facts.turnover_days
+        if self.drifted or days is None:
+            return np.zeros(self.weights.shape[:-1])
+        return (np.abs(self.weights - self.facts.holdings) * days).max(axis=-1)
+
+    def herfindahl(self) -> Any:
+        """Sum of squared weights without cash, by row."""
+        return (self.weights[..., self.roster.risky] ** 2).sum(axis=-1)
+
+    def variance(self) -> Any:
+        """Annual variance, by row."""
+        risk = self.facts.known_belief()
+        return risk.variance * ((self.weights @ risk.factor.T) ** 2).sum(axis=-1)
+
     def tracking_variance(self, ridge: float) -> Any:
         """Variance of the deviation from the target plus the ridge, by row."""
-        risk = self.facts.known_risk()
+        risk = self.facts.known_belief()
         deviation = self.weights - self.facts.known_target()
         spread = deviation @ risk.factor.T
         return risk.variance * ((spread**2).sum(axis=-1) + ridge * (deviation**2).sum(axis=-1))
+
+
+def tail_mean(losses: Floats, level: float) -> Floats:
+    """Mean of the worst 1 - level of equally likely losses along the last axis.
+
+    The scenario at the edge of the tail counts with the fraction of it that is in the tail.
+
+    References
+    ----------
+    Rockafellar and Uryasev, Conditional value-at-risk for general loss distributions, J. of
+    Banking and Finance 26 (2002), proposition 8.
+    """
+    count = losses.shape[-1]
+    size = (1.0 - level) * count
+    whole = min(int(size + 1e-9), count - 1)
+    worst = -np.partition(-losses, whole, axis=-1)[..., : whole + 1]
+    edge = worst[..., whole] * (size - whole)
+    mean: Floats = (worst[..., :whole].sum(axis=-1) + edge) / size
+    return mean
+
+
+def stressed(facts: Facts, names: tuple[str, ...]) -> Floats:
+    """Returns under the named stresses, under all where none are named: stresses x assets."""
+    known, returns = facts.known_stress()
+    unknown = [name for name in names if name not in known]
+    if unknown and known != ("trial",):
+        raise DataError(
+            f"A limit names the stress {unknown[0]!r}, which the decision on "
+            f"{facts.session.date()} does not have. {suggestion(unknown[0], known)}"
+        )
+    if not names or unknown:
+        return returns
+    return returns[[known.index(name) for name in names]]

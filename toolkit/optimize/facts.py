@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError, InfeasibleLimitsError
+from toolkit.optimize.covariance import Risk, risk_of
 from toolkit.optimize.decision import Decision
 from toolkit.optimize.roster import Flags, Floats, Roster
 
@@ -16,31 +20,7 @@ ROUNDING = 1e-9
 
 _LAST_BITS = 1e-12
 
-ASYMMETRY = 1e-8
-INDEFINITE = 1e-6
-"""Relative to the largest entry and eigenvalue: below is rounding and repaired, above refused."""
-
-
-@dataclass(frozen=True)
-class Risk:
-    """A covariance S as ``variance * factor' factor``.
-
-    Parameters
-    ----------
-    variance
-        Mean of the variances given: the unit in which the solver sees risk.
-    factor
-        Upper triangular, assets x assets.
-    known
-        Whether an asset's covariance was given (cash always is: riskless if left out).
-    repair
-        Largest negative eigenvalue set to zero, relative to the largest eigenvalue.
-    """
-
-    variance: float
-    factor: Floats
-    known: Flags
-    repair: float
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True)
@@ -59,6 +39,21 @@ class Facts:
         What trades start with besides the holdings: 1 on a first investment.
     lower, upper
         Bounds that are never relaxed.
+    risk
+        What limits on risk see.
+    belief
+        What the objective sees: the same, where it has no covariance of its own.
+    expected_returns
+        By asset, a fraction a year.
+    scenarios
+        Simple returns of a session: scenarios x assets.
+    betas
+        Factor to the beta of each asset.
+    stress
+        Name of each stress, and the return of each asset under it: stresses x assets.
+    turnover_days
+        Days of each asset's average volume that trading all of the equity would take; 0 where no
+        volume is known.
     """
 
     session: pd.Timestamp
@@ -69,18 +64,51 @@ class Facts:
     lower: Floats
     upper: Floats
     risk: Risk | None
+    belief: Risk | None = None
+    expected_returns: Floats | None = None
+    scenarios: Floats | None = None
+    betas: Mapping[str, Floats] = field(default_factory=dict)
+    stress: tuple[tuple[str, ...], Floats] | None = None
+    turnover_days: Floats | None = None
 
     def known_target(self) -> Floats:
         """The target; without one the decision cannot be answered."""
-        if self.target is None:
-            raise DataError(f"The decision on {self.session.date()} needs a target.")
-        return self.target
+        return self._given(self.target, "a target")
 
     def known_risk(self) -> Risk:
         """The covariance; without one the decision cannot be answered."""
-        if self.risk is None:
-            raise DataError(f"The decision on {self.session.date()} needs a covariance.")
-        return self.risk
+        return self._given(self.risk, "a covariance")
+
+    def known_belief(self) -> Risk:
+        """The covariance that the objective sees."""
+        return self.known_risk() if self.belief is None else self.belief
+
+    def known_returns(self) -> Floats:
+        """The expected returns; without them the decision cannot be answered."""
+        return self._given(self.expected_returns, "expected returns")
+
+    def known_scenarios(self) -> Floats:
+        """The scenarios; without them the decision cannot be answered."""
+        return self._given(self.scenarios, "scenarios")
+
+    def known_betas(self, to: str) -> Floats:
+        """Betas to a factor; without them the decision cannot be answered."""
+        try:
+            return self.betas[to]
+        except KeyError:
+            told = f"; it has those to {', '.join(self.betas)}" if self.betas else ""
+            raise DataError(
+                f"The decision on {self.session.date()} needs betas to {to!r}{told}."
+            ) from None
+
+    def known_stress(self) -> tuple[tuple[str, ...], Floats]:
+        """The stresses; without them the decision cannot be answered."""
+        return self._given(self.stress, "stress scenarios")
+
+    def _given(self, value: Given | None, what: str) -> Given:
+        if value is None:
+            raise DataError(f"The decision on {self.session.date()} needs {what}.")
+        return value
 
 
 def facts_of(decision: Decision, roster: Roster) -> Facts:
@@ -99,20 +127,91 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     held = np.zeros(len(roster)) if current is None or decision.current is None else current.copy()
     if roster.cash is not None and decision.current is not None:
         held[roster.cash] -= proceeds
-    risk = None if decision.covariance is None else risk_of(decision.covariance, roster, where)
-    lower, upper = _bounds(decision, roster, held, risk, where)
+    covariance, returns = decision.covariance, decision.expected_returns
+    risk = None if covariance is None else risk_of(covariance, roster, where)
+    inputs = _Inputs(roster, held, where)
+    if risk is not None:
+        inputs.known &= risk.known
+    expected = None if returns is None else inputs.row(returns, "expected return")
+    scenarios = betas = stress = None
+    if decision.scenarios is not None:
+        scenarios = inputs.table(decision.scenarios, "scenario")
+    if decision.betas is not None:
+        betas = inputs.table(decision.betas.T, "beta")
+    if decision.stress is not None:
+        stress = inputs.table(decision.stress, "return under stress")
+    lower, upper = _bounds(decision, roster, held, inputs.known, where)
     target = None
     if decision.target is not None:
         target = _weights(decision.target, roster, 1.0, f"The target {where}")
-    return Facts(decision.session, target, current, held, proceeds, lower, upper, risk)
+    return Facts(
+        decision.session, target, current, held, proceeds, lower, upper, risk,
+        expected_returns=expected,
+        scenarios=scenarios,
+        betas={} if betas is None else dict(zip(map(str, decision.betas.columns), betas)),
+        stress=None if stress is None else (tuple(map(str, decision.stress.index)), stress),
+        turnover_days=_turnover_days(decision, roster, where),
+    )  # fmt: skip
 
 
 def trial(roster: Roster) -> Facts:
     """Made-up facts, for trying out whether limits can be evaluated for the assets."""
     size = len(roster)
     even, ones = np.full(size, 1.0 / size), np.ones(size)
-    risk = Risk(1.0, np.eye(size), np.ones(size, dtype=bool), 0.0)
-    return Facts(pd.Timestamp(2020, 1, 1), even, even, even, 0.0, 0.0 * ones, ones, risk)
+    risk = Risk(1.0, np.eye(size), np.eye(size), np.ones(size, dtype=bool), 0.0)
+    return Facts(
+        pd.Timestamp(2020, 1, 1), even, even, even, 0.0, 0.0 * ones, ones, risk,
+        expected_returns=0.0 * ones,
+        scenarios=np.zeros((1, size)),
+        betas=defaultdict(lambda: 0.0 * ones),
+        stress=(("trial",), np.zeros((1, size))),
+        turnover_days=ones,
+    )  # fmt: skip
+
+
+class _Inputs:
+    """Numbers by asset. Who has none cannot be bought, and must not be held; cash has zeros."""
+
+    def __init__(self, roster: Roster, held: Floats, where: str):
+        self._roster, self._held, self._where = roster, held, where
+        self.known: Flags = np.ones(len(roster), dtype=bool)
+
+    def row(self, values: pd.Series, what: str) -> Floats:
+        """One number by asset."""
+        return self.table(values.to_frame().T, what)[0]
+
+    def table(self, values: pd.DataFrame, what: str) -> Floats:
+        """Rows of numbers by asset."""
+        roster, title = self._roster, f"The {what} {self._where}"
+        place = roster.positions(values.columns, title)
+        numbers = values.to_numpy(dtype=float)
+        if not len(numbers) or not np.isfinite(numbers).all():
+            bad = values.columns[int(np.argmin(np.isfinite(numbers).all(axis=0)))]
+            found = f"of {bad} has a value that is no finite number" if len(numbers) else "is empty"
+            raise DataError(f"{title} {found}. Leave out assets without one: they are not bought.")
+        given = np.zeros(len(roster), dtype=bool)
+        given[place] = True
+        if roster.cash is not None:
+            given[roster.cash] = True
+        lacking = ~given & (np.abs(self._held) > ROUNDING)
+        if lacking.any():
+            name = roster.index[int(np.argmax(lacking))]
+            raise DataError(f"{title} of {name} is missing, and {name} is held. Give a number.")
+        self.known &= given
+        table = np.zeros((len(numbers), len(roster)))
+        table[:, place] = numbers
+        return table
+
+
+def _turnover_days(decision: Decision, roster: Roster, where: str) -> Floats | None:
+    """Days of average volume that the whole equity is; 0 where no volume is known."""
+    if decision.volumes is None:
+        return None
+    if decision.equity is None or not decision.equity > 0.0:
+        raise DataError(f"The decision {where} has volumes in USD; give its equity in USD too.")
+    known = decision.volumes[decision.volumes.notna()]
+    volumes = roster.floats(known, f"The volumes {where}")
+    return np.divide(decision.equity, volumes, out=np.zeros(len(roster)), where=volumes > 0.0)
 
 
 def _proceeds(decision: Decision, where: str) -> float:
@@ -157,12 +256,10 @@ def _weights(
 
 
 def _bounds(
-    decision: Decision, roster: Roster, held: Floats, risk: Risk | None, where: str
+    decision: Decision, roster: Roster, held: Floats, known: Flags, where: str
 ) -> tuple[Floats, Floats]:
     tradable = roster.flags(decision.tradable, f"tradable {where}")
-    buyable = tradable & roster.flags(decision.buyable, f"buyable {where}")
-    if risk is not None:
-        buyable &= risk.known
+    buyable = tradable & known & roster.flags(decision.buyable, f"buyable {where}")
     lower = np.where(tradable, 0.0, held)
     upper = np.where(buyable, 1.0, held)
     if roster.cash is not None:
@@ -177,75 +274,3 @@ def _bounds(
             {},
         )
     return lower, upper
-
-
-def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
-    """The factor of a covariance, missing assets filled in as `Decision` documents.
-
-    Raises
-    ------
-    DataError
-        Not finite, not symmetric, or with a negative eigenvalue, beyond rounding.
-    """
-    place = roster.positions(covariance.columns, f"The covariance {where}")
-    if not covariance.index.equals(covariance.columns):
-        raise DataError(f"The covariance {where} has other rows than columns; name them alike.")
-    given = covariance.to_numpy(dtype=float)
-    names = covariance.columns
-    _check_entries(given, names, where)
-    known = np.zeros(len(roster), dtype=bool)
-    known[place] = True
-    variances = np.diag(given)
-    mean = float(variances.mean()) if len(place) else 0.0
-    variance = mean if mean > 0.0 else 1.0
-    scaled = np.diag(np.where(known, 0.0, (variances.max() if mean > 0.0 else 1.0) / variance))
-    if roster.cash is not None and not known[roster.cash]:
-        scaled[roster.cash, roster.cash] = 0.0
-        known[roster.cash] = True
-    scaled[np.ix_(place, place)] = (given + given.T) / (2.0 * variance)
-    factor, repair = _factor(scaled, roster, where)
-    return Risk(variance, factor, known, repair)
-
-
-def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
-    bad = ~np.isfinite(given)
-    if bad.any():
-        row, column = (names[place[0]] for place in np.nonzero(bad))
-        raise DataError(
-            f"The covariance {where} of {row} and {column} is not a finite number. Leave out "
-            "assets without an estimate: they are then held or sold, and not bought."
-        )
-    if not given.size:
-        return
-    gap = np.abs(given - given.T)
-    if gap.max() > ASYMMETRY * np.abs(given).max():
-        row, column = divmod(int(gap.argmax()), len(gap))
-        raise DataError(
-            f"The covariance {where} is not symmetric: {names[row]} with {names[column]} is "
-            f"{given[row, column]:.6g} one way and {given[column, row]:.6g} the other."
-        )
-
-
-def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
-    """Upper triangular R with R'R = S; eigenvalues below zero by rounding count as zero."""
-    risky = np.diag(scaled) > 0.0
-    factor = np.zeros_like(scaled)
-    try:
-        # A riskless asset, as cash often is, has nothing to factor and would fail here.
-        factor[np.ix_(risky, risky)] = np.linalg.cholesky(scaled[risky][:, risky]).T
-        if not scaled[~risky].any():
-            return factor, 0.0
-    except np.linalg.LinAlgError:
-        pass
-    values, vectors = np.linalg.eigh(scaled)
-    if values[0] < -INDEFINITE * max(float(values[-1]), 0.0):
-        name = roster.index[int(np.abs(vectors[:, 0]).argmax())]
-        raise DataError(
-            f"The covariance {where} is not positive semidefinite: eigenvalue {values[0]:.3g} "
-            f"times the mean variance, the largest {values[-1]:.3g}, in the direction of {name}. "
-            "Repair the estimate first (the risk models of toolkit.risk do)."
-        )
-    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    repair = max(0.0, -float(values[0])) / float(values[-1]) if values[-1] > 0.0 else 0.0
-    triangle: Floats = np.linalg.qr(root).R
-    return triangle, repair

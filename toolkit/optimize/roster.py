@@ -46,6 +46,7 @@ class Roster:
             raise ConfigError(f"{' and '.join(cash)} are both cash; keep one.")
         self.cash = self._position[cash[0]] if cash else None
         self.risky = np.arange(len(given)) != (-1 if self.cash is None else self.cash)
+        self.unit_rows = np.eye(len(given))
         days = sorted({membership.since for asset in known for membership in asset.memberships})
         self._changes = np.array(days, dtype="datetime64[ns]")
         codes = {sleeve: code for code, sleeve in enumerate(Sleeve)}

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from toolkit.optimize.candidate import Candidate
+from toolkit.optimize.candidate import Candidate, stressed
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Sleeve
 
 Reading = Callable[[Facts], Floats]
+
+_STEP = 63
+"""Scenarios are filled up to a multiple, so that a growing history needs few problems."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many scenarios, at most, and stresses a problem is built for."""
+
+    scenarios: int = 1
+    stresses: int = 1
+
+    @classmethod
+    def of(cls, facts: Facts) -> Sizes:
+        """Those that a decision needs."""
+        scenarios = 0 if facts.scenarios is None else len(facts.scenarios)
+        stresses = 1 if facts.stress is None else len(facts.stress[0])
+        return cls(max(1, -(-scenarios // _STEP) * _STEP), stresses)
 
 
 class SymbolicCandidate(Candidate):
@@ -32,17 +51,19 @@ class SymbolicCandidate(Candidate):
         Parameter to the function that reads its value from a decision's facts.
     """
 
-    def __init__(self, roster: Roster):
+    def __init__(self, roster: Roster, sizes: Sizes | None = None, own_belief: bool = False):
         import cvxpy
 
         self._cvxpy = cvxpy
         self._roster = roster
+        self._sizes = sizes or Sizes()
+        self._own_belief = own_belief
         self.constraints: list[Any] = []
         self.readings: dict[Any, Reading] = {}
         self._sleeves: dict[tuple[Sleeve, ...], Any] = {}
         self._trades: Any = None
-        self._spread: Any = None
-        self._volatility: Any = None
+        self._spreads: dict[Reading, Any] = {}
+        self._whole: dict[Reading, Any] = {}
         self.deviation = cvxpy.Variable(len(roster))
         self.weights = self.deviation + self.parameter(len(roster), _target)
         self.constraints += [
@@ -51,7 +72,7 @@ class SymbolicCandidate(Candidate):
             self.weights <= self.parameter(len(roster), lambda facts: facts.upper),
         ]
 
-    def parameter(self, shape: int | tuple[()], reading: Reading, nonneg: bool = False) -> Any:
+    def parameter(self, shape: int | tuple[int, ...], reading: Reading, nonneg: bool = False) -> Any:
         """A new parameter whose value is read from the facts of each decision."""
         made = self._cvxpy.Parameter(shape, nonneg=nonneg)
         self.readings[made] = reading
@@ -100,51 +121,140 @@ class SymbolicCandidate(Candidate):
 
     def traded(self) -> Any:
         """Value traded in all assets but cash."""
-        if self._trades is None:
-            # Cash is left out here: costs do not hold its trade down, and a variable that may grow
-            # for nothing spoils the solver's accuracy in all others.
-            risky = np.flatnonzero(self._roster.risky)
-            trades = self._cvxpy.Variable(len(risky))
-            held = self.parameter(len(risky), lambda facts: facts.holdings[risky])
-            wanted = self.weights[risky]
-            self.constraints += [trades >= wanted - held, trades >= held - wanted]
-            self._trades = self._cvxpy.sum(trades)
-        return self._trades
+        return self._cvxpy.sum(self._trade_sizes())
+
+    def trading_days(self) -> Any:
+        """Largest trade in days of volume."""
+        risky = np.flatnonzero(self._roster.risky)
+        days = self.parameter(len(risky), lambda facts: _days(facts)[risky], nonneg=True)
+        return self._cvxpy.max(self._cvxpy.multiply(days, self._trade_sizes()))
 
     def volatility(self) -> Any:
         """Annual volatility."""
-        if self._volatility is None:
-            spread = self._deviation_spread()
-            # Volatility in units of its parameter: a parameter times an expression that holds
-            # parameters would not be affine, times a variable it is.
-            level = self._cvxpy.Variable()
-            target = self.parameter(len(self._roster), lambda f: _factor(f) @ _target(f))
-            self.constraints.append(self._cvxpy.norm(spread + target) <= level)
-            unit = self.parameter((), lambda f: np.sqrt(_variance(f)), nonneg=True)
-            self._volatility = unit * level
-        return self._volatility
+        # Volatility in units of its parameter: a parameter times an expression that holds
+        # parameters would not be affine, times a variable it is.
+        level = self._cvxpy.Variable()
+        self.constraints.append(self._cvxpy.norm(self._weight_spread(_factor)) <= level)
+        return self.parameter((), lambda f: np.sqrt(_variance(f)), nonneg=True) * level
+
+    def tracking_error(self) -> Any:
+        """Annual volatility of the deviation from the target."""
+        unit = self.parameter((), lambda f: np.sqrt(_variance(f)), nonneg=True)
+        return unit * self._cvxpy.norm(self._deviation_spread(_factor))
+
+    def expected_shortfall(self, level: float) -> Any:
+        """Expected shortfall of a session."""
+        count, size = self._sizes.scenarios, len(self._roster)
+        edge, beyond = self._cvxpy.Variable(), self._cvxpy.Variable(count, nonneg=True)
+        padded = self._padded(_scenarios, count)
+        returns = self.parameter((count, size), padded)
+        wanted = self.parameter(count, lambda facts: padded(facts) @ _target(facts))
+        self.constraints.append(beyond >= -(returns @ self.deviation) - wanted - edge)
+        chance = self.parameter(
+            count, lambda facts: _chances(len(_scenarios(facts)), count), nonneg=True
+        )
+        return edge + chance @ beyond / (1.0 - level)
+
+    def expected_return(self) -> Any:
+        """Expected return of a year."""
+        return self._affine(lambda facts: facts.known_returns())
+
+    def beta(self, to: str) -> Any:
+        """Beta to a factor."""
+        return self._affine(lambda facts: facts.known_betas(to))
+
+    def stress_loss(self, names: tuple[str, ...] = ()) -> Any:
+        """Largest loss under the stresses."""
+        count = len(names) or self._sizes.stresses
+        losses = self.parameter((count, len(self._roster)), lambda f: -stressed(f, names))
+        wanted = self.parameter(count, lambda f: -stressed(f, names) @ _target(f))
+        return self._cvxpy.max(losses @ self.deviation + wanted)
+
+    def herfindahl(self) -> Any:
+        """Sum of squared weights without cash."""
+        return self._cvxpy.sum_squares(self.weights[np.flatnonzero(self._roster.risky)])
+
+    def variance(self) -> Any:
+        """Annual variance."""
+        unit = self.parameter((), lambda f: np.array(f.known_belief().variance), nonneg=True)
+        return unit * self._cvxpy.sum_squares(self._weight_spread(self._belief()))
 
     def tracking_variance(self, ridge: float) -> Any:
         """Variance of the deviation from the target plus the ridge."""
         squares = self._cvxpy.sum_squares
-        unit = self.parameter((), _variance, nonneg=True)
-        return unit * (squares(self._deviation_spread()) + ridge * squares(self.deviation))
+        unit = self.parameter((), lambda f: np.array(f.known_belief().variance), nonneg=True)
+        spread = self._deviation_spread(self._belief())
+        return unit * (squares(spread) + ridge * squares(self.deviation))
 
-    def _deviation_spread(self) -> Any:
+    def _trade_sizes(self) -> Any:
+        """Absolute changes of all weights but that of cash."""
+        if self._trades is None:
+            # Cash is left out here: costs do not hold its trade down, and a variable that may grow
+            # for nothing spoils the solver's accuracy in all others.
+            risky = np.flatnonzero(self._roster.risky)
+            self._trades = self._cvxpy.Variable(len(risky))
+            held = self.parameter(len(risky), lambda facts: facts.holdings[risky])
+            wanted = self.weights[risky]
+            self.constraints += [self._trades >= wanted - held, self._trades >= held - wanted]
+        return self._trades
+
+    def _affine(self, reading: Reading) -> Any:
+        """Weights times a number for each asset."""
+        numbers = self.parameter(len(self._roster), reading)
+        wanted = self.parameter((), lambda facts: reading(facts) @ _target(facts))
+        return numbers @ self.deviation + wanted
+
+    @staticmethod
+    def _padded(reading: Reading, count: int) -> Reading:
+        """A table with rows of zeros below, so that one problem serves many lengths."""
+        return lambda facts: np.pad(reading(facts), ((0, count - len(reading(facts))), (0, 0)))
+
+    def _belief(self) -> Reading:
+        """Factor of the covariance that the objective sees."""
+        return _factor_of_belief if self._own_belief else _factor
+
+    def _deviation_spread(self, factor: Reading) -> Any:
         """Covariance factor times the deviation: its squares sum to the variance."""
-        if self._spread is None:
+        if factor not in self._spreads:
             size = len(self._roster)
             upper = np.triu_indices(size)
-            entries = self.parameter(size * (size + 1) // 2, lambda f: _factor(f)[upper])
+            entries = self.parameter(size * (size + 1) // 2, lambda f: factor(f)[upper])
             spread = self._cvxpy.Variable(size)
-            factor = self._cvxpy.vec_to_upper_tri(entries)
-            self.constraints.append(spread == factor @ self.deviation)
-            self._spread = spread
-        return self._spread
+            triangle = self._cvxpy.vec_to_upper_tri(entries)
+            self.constraints.append(spread == triangle @ self.deviation)
+            self._spreads[factor] = spread
+        return self._spreads[factor]
+
+    def _weight_spread(self, factor: Reading) -> Any:
+        """Covariance factor times the weights, as a variable."""
+        if factor not in self._whole:
+            wanted = self.parameter(len(self._roster), lambda f: factor(f) @ _target(f))
+            whole = self._cvxpy.Variable(len(self._roster))
+            self.constraints.append(whole == self._deviation_spread(factor) + wanted)
+            self._whole[factor] = whole
+        return self._whole[factor]
 
 
 def _target(facts: Facts) -> Floats:
     return np.zeros(len(facts.holdings)) if facts.target is None else facts.target
+
+
+def _factor_of_belief(facts: Facts) -> Floats:
+    return facts.known_belief().factor
+
+
+def _scenarios(facts: Facts) -> Floats:
+    return facts.known_scenarios()
+
+
+def _chances(count: int, padded: int) -> Floats:
+    """Chance of each scenario: equal ones, none for the padding."""
+    return (np.arange(padded) < count) / count
+
+
+def _days(facts: Facts) -> Floats:
+    days = facts.turnover_days
+    return np.zeros(len(facts.holdings)) if days is None else days
 
 
 def _factor(facts: Facts) -> Floats:

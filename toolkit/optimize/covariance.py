@@ -1,0 +1,112 @@
+"""A covariance as the optimizer uses it: checked, completed, factored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from toolkit.errors import DataError
+from toolkit.optimize.roster import Flags, Floats, Roster
+
+ASYMMETRY = 1e-8
+INDEFINITE = 1e-6
+"""Relative to the largest entry and eigenvalue: below is rounding and repaired, above refused."""
+
+
+@dataclass(frozen=True)
+class Risk:
+    """A covariance S as ``variance * factor' factor``.
+
+    Parameters
+    ----------
+    variance
+        Mean of the variances given: the unit in which the solver sees risk.
+    matrix
+        The covariance in that unit, completed and repaired: assets x assets.
+    factor
+        Upper triangular, assets x assets.
+    known
+        Whether an asset's covariance was given (cash always is: riskless if left out).
+    repair
+        Largest negative eigenvalue set to zero, relative to the largest eigenvalue.
+    """
+
+    variance: float
+    matrix: Floats
+    factor: Floats
+    known: Flags
+    repair: float
+
+
+def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
+    """The factor of a covariance, missing assets filled in as `Decision` documents.
+
+    Raises
+    ------
+    DataError
+        Not finite, not symmetric, or with a negative eigenvalue, beyond rounding.
+    """
+    place = roster.positions(covariance.columns, f"The covariance {where}")
+    if not covariance.index.equals(covariance.columns):
+        raise DataError(f"The covariance {where} has other rows than columns; name them alike.")
+    given = covariance.to_numpy(dtype=float)
+    names = covariance.columns
+    _check_entries(given, names, where)
+    known = np.zeros(len(roster), dtype=bool)
+    known[place] = True
+    variances = np.diag(given)
+    mean = float(variances.mean()) if len(place) else 0.0
+    variance = mean if mean > 0.0 else 1.0
+    scaled = np.diag(np.where(known, 0.0, (variances.max() if mean > 0.0 else 1.0) / variance))
+    if roster.cash is not None and not known[roster.cash]:
+        scaled[roster.cash, roster.cash] = 0.0
+        known[roster.cash] = True
+    scaled[np.ix_(place, place)] = (given + given.T) / (2.0 * variance)
+    factor, repair = _factor(scaled, roster, where)
+    return Risk(variance, factor.T @ factor if repair else scaled, factor, known, repair)
+
+
+def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
+    bad = ~np.isfinite(given)
+    if bad.any():
+        row, column = (names[place[0]] for place in np.nonzero(bad))
+        raise DataError(
+            f"The covariance {where} of {row} and {column} is not a finite number. Leave out "
+            "assets without an estimate: they are then held or sold, and not bought."
+        )
+    if not given.size:
+        return
+    gap = np.abs(given - given.T)
+    if gap.max() > ASYMMETRY * np.abs(given).max():
+        row, column = divmod(int(gap.argmax()), len(gap))
+        raise DataError(
+            f"The covariance {where} is not symmetric: {names[row]} with {names[column]} is "
+            f"{given[row, column]:.6g} one way and {given[column, row]:.6g} the other."
+        )
+
+
+def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
+    """Upper triangular R with R'R = S; eigenvalues below zero by rounding count as zero."""
+    risky = np.diag(scaled) > 0.0
+    factor = np.zeros_like(scaled)
+    try:
+        # A riskless asset, as cash often is, has nothing to factor and would fail here.
+        factor[np.ix_(risky, risky)] = np.linalg.cholesky(scaled[risky][:, risky]).T
+        if not scaled[~risky].any():
+            return factor, 0.0
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(scaled)
+    if values[0] < -INDEFINITE * max(float(values[-1]), 0.0):
+        name = roster.index[int(np.abs(vectors[:, 0]).argmax())]
+        raise DataError(
+            f"The covariance {where} is not positive semidefinite: eigenvalue {values[0]:.3g} "
+            f"times the mean variance, the largest {values[-1]:.3g}, in the direction of {name}. "
+            "Repair the estimate first (the risk models of toolkit.risk do)."
+        )
+    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    repair = max(0.0, -float(values[0])) / float(values[-1]) if values[-1] > 0.0 else 0.0
+    triangle: Floats = np.linalg.qr(root).R
+    return triangle, repair

@@ -38,6 +38,8 @@ HOMES = {
     "vectorbt_rust": {"doctor.py"},
     "cvxpy": {"optimize/", "doctor.py"},
     "clarabel": {"optimize/"},
+    "highspy": {"optimize/"},
+    "piqp": {"optimize/"},
     "numba": {"backtest/kernel.py", "network/block_clock.py"},
     "exchange_calendars": {"clock.py"},
     "jinja2": {"report/page.py"},

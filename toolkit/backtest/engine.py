@@ -16,7 +16,8 @@ from toolkit.backtest.schedule import Schedule
 from toolkit.errors import ConfigError
 from toolkit.optimize.costs import Cost
 from toolkit.optimize.decision import Allocation, Decision
-from toolkit.optimize.optimizer import Optimizer, Program
+from toolkit.optimize.optimizer import Optimizer
+from toolkit.optimize.program import Program
 from toolkit.panel import Panel
 from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.strategy import Strategy

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from toolkit.backtest.engine import Account, SizedDecision, TimeLoop
-from toolkit.optimize.optimizer import Program
+from toolkit.optimize.program import Program
 from toolkit.panel import Panel
 
 Floats = NDArray[np.float64]

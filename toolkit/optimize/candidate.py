@@ -37,6 +37,10 @@ class Candidate(ABC):
         """Weight of the cash asset."""
 
     @abstractmethod
+    def idle_weight(self) -> Any:
+        """Weight of the cash asset; 0 where there is none."""
+
+    @abstractmethod
     def turnover(self) -> Any:
         """One-way turnover: half the sum of absolute weight changes, cash included.
 
@@ -62,6 +66,10 @@ class Candidate(ABC):
     @abstractmethod
     def expected_return(self) -> Any:
         """Expected return of a year."""
+
+    @abstractmethod
+    def below_hurdle(self) -> Any:
+        """How far the return above cash is below the facts' hurdle times the volatility."""
 
     @abstractmethod
     def beta(self, to: str) -> Any:
@@ -130,6 +138,10 @@ class MeasuredCandidate(Candidate):
         """Weight of cash, by row."""
         return self.weights[..., self.roster.cash_position()]
 
+    def idle_weight(self) -> Any:
+        """Weight of cash, by row."""
+        return np.zeros(self.weights.shape[:-1]) if self.roster.cash is None else self.cash_weight()
+
     def turnover(self) -> Any:
         """One-way turnover, by row."""
         if self.drifted:
@@ -163,6 +175,11 @@ class MeasuredCandidate(Candidate):
     def expected_return(self) -> Any:
         """Expected return of a year, by row."""
         return self.weights @ self.facts.known_returns()
+
+    def below_hurdle(self) -> Any:
+        """Hurdle times volatility less the return above cash, by row."""
+        earned = self.expected_return() - self.facts.cash_return(self.roster)
+        return self.facts.hurdle * self.volatility() - earned
 
     def beta(self, to: str) -> Any:
         """Beta to a factor, by row."""

@@ -98,13 +98,16 @@ class Coefficients:
         return self * (1.0 / divisor)
 
     def __neg__(self) -> Coefficients:
-        return self * -1.0
+        flipped: Coefficients = self * -1.0
+        return flipped
 
     def __sub__(self, other: Any) -> Coefficients:
-        return self + -other
+        total: Coefficients = self + -other
+        return total
 
     def __rsub__(self, other: Any) -> Coefficients:
-        return -self + other
+        total: Coefficients = -self + other
+        return total
 
 
 class CoefficientCandidate(Candidate):
@@ -126,6 +129,12 @@ class CoefficientCandidate(Candidate):
     def cash_weight(self) -> Coefficients:
         """One at cash."""
         return _row(self._roster.unit_rows[self._roster.cash_position()])
+
+    def idle_weight(self) -> Coefficients:
+        """One at cash, if there is any."""
+        if self._roster.cash is None:
+            return _row(np.zeros(len(self._roster)))
+        return self.cash_weight()
 
     def turnover(self) -> Coefficients:
         """One half for each change of weight."""
@@ -152,6 +161,10 @@ class CoefficientCandidate(Candidate):
     def expected_return(self) -> Coefficients:
         """The expected return of each asset."""
         return _row(self._facts.known_returns())
+
+    def below_hurdle(self) -> Coefficients:
+        """None: volatility has a round edge."""
+        raise NotPolyhedral
 
     def beta(self, to: str) -> Coefficients:
         """The beta of each asset."""
@@ -187,9 +200,7 @@ class CoefficientCandidate(Candidate):
         risk, target = self._facts.known_belief(), self._facts.known_target()
         square = 2.0 * risk.variance * (risk.matrix + ridge * self._roster.unit_rows)
         slope = square @ target
-        return Coefficients(
-            -slope[None], np.array([0.5 * float(slope @ target)]), quadratic=square
-        )
+        return Coefficients(-slope[None], np.array([0.5 * float(slope @ target)]), quadratic=square)
 
 
 def _row(values: Floats) -> Coefficients:

@@ -14,6 +14,9 @@ ASYMMETRY = 1e-8
 INDEFINITE = 1e-6
 """Relative to the largest entry and eigenvalue: below is rounding and repaired, above refused."""
 
+SINGULAR = 1e-10
+"""Share of an asset's variance that is its own, below which it counts as a mixture of others."""
+
 
 @dataclass(frozen=True)
 class Risk:
@@ -38,6 +41,26 @@ class Risk:
     factor: Floats
     known: Flags
     repair: float
+
+    def demand_regular(self, roster: Roster, session: pd.Timestamp) -> None:
+        """Refuse a covariance that leaves weights undetermined; riskless cash aside.
+
+        Raises
+        ------
+        DataError
+            An asset is a mixture of others, to rounding.
+        """
+        variances = np.diag(self.matrix)
+        risky = roster.risky | (variances > 0.0)
+        # The squared diagonal of the factor is what an asset has of its own.
+        own = np.diag(self.factor)[risky] ** 2
+        if self.repair or (own <= SINGULAR * variances[risky]).any():
+            name = roster.index[risky][int(np.argmin(own - SINGULAR * variances[risky]))]
+            raise DataError(
+                f"The covariance on {session.date()} is singular: {name} is a mixture of other "
+                "assets or has no variance, so that weights are not determined. Leave one of the "
+                "copies out, or shrink the estimate (LedoitWolf)."
+            )
 
 
 def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:

@@ -54,6 +54,8 @@ class Facts:
     turnover_days
         Days of each asset's average volume that trading all of the equity would take; 0 where no
         volume is known.
+    hurdle
+        Return above cash asked for a unit of volatility, where the largest such ratio is sought.
     """
 
     session: pd.Timestamp
@@ -70,6 +72,7 @@ class Facts:
     betas: Mapping[str, Floats] = field(default_factory=dict)
     stress: tuple[tuple[str, ...], Floats] | None = None
     turnover_days: Floats | None = None
+    hurdle: float = 0.0
 
     def known_target(self) -> Floats:
         """The target; without one the decision cannot be answered."""
@@ -86,6 +89,10 @@ class Facts:
     def known_returns(self) -> Floats:
         """The expected returns; without them the decision cannot be answered."""
         return self._given(self.expected_returns, "expected returns")
+
+    def cash_return(self, roster: Roster) -> float:
+        """Expected return of cash; 0 where there is no cash asset."""
+        return 0.0 if roster.cash is None else float(self.known_returns()[roster.cash])
 
     def known_scenarios(self) -> Floats:
         """The scenarios; without them the decision cannot be answered."""
@@ -148,8 +155,8 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         decision.session, target, current, held, proceeds, lower, upper, risk,
         expected_returns=expected,
         scenarios=scenarios,
-        betas={} if betas is None else dict(zip(map(str, decision.betas.columns), betas)),
-        stress=None if stress is None else (tuple(map(str, decision.stress.index)), stress),
+        betas={} if betas is None else dict(zip(_names(decision.betas, 1), betas, strict=True)),
+        stress=None if stress is None else (_names(decision.stress, 0), stress),
         turnover_days=_turnover_days(decision, roster, where),
     )  # fmt: skip
 
@@ -178,7 +185,8 @@ class _Inputs:
 
     def row(self, values: pd.Series, what: str) -> Floats:
         """One number by asset."""
-        return self.table(values.to_frame().T, what)[0]
+        row: Floats = self.table(values.to_frame().T, what)[0]
+        return row
 
     def table(self, values: pd.DataFrame, what: str) -> Floats:
         """Rows of numbers by asset."""
@@ -274,3 +282,7 @@ def _bounds(
             {},
         )
     return lower, upper
+
+
+def _names(table: pd.DataFrame | None, axis: int) -> tuple[str, ...]:
+    return () if table is None else tuple(map(str, table.axes[axis]))

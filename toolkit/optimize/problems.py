@@ -1,4 +1,4 @@
-"""The two problems of a program: the best weights, and the least violation of its limits."""
+"""The problems of a program: the best weights, and the least violation of its limits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.optimize.candidate import MeasuredCandidate
+from toolkit.optimize.coefficients import NotPolyhedral
 from toolkit.optimize.compiled import WAYS, Answer, CompiledProblem, Way
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
+from toolkit.optimize.quadratic import solve_quadratic
 from toolkit.optimize.roster import Floats, Roster
-from toolkit.optimize.symbolic import SymbolicCandidate
+from toolkit.optimize.standard import standard_problem
+from toolkit.optimize.symbolic import Sizes, SymbolicCandidate
+from toolkit.optimize.tail import solve_tail
 
 if TYPE_CHECKING:
     from toolkit.optimize.costs import Cost
@@ -20,6 +24,42 @@ if TYPE_CHECKING:
 
 SMALLEST_UNIT = 0.01
 """Violations of limits are compared as slack / max(|cap|, 0.01)."""
+
+
+class Standard:
+    """The best weights where the problem is of the standard family, by a raw solver."""
+
+    def __init__(
+        self, roster: Roster, objective: Objective, limits: Sequence[Limit], cost: Cost | None
+    ):
+        self._parts = (objective, limits, cost)
+        self._roster = roster
+        self._able = True
+
+    def solve(self, facts: Facts, allowance: Floats) -> tuple[Floats, Answer] | None:
+        """Weights and the answer they come from; None where the family does not fit.
+
+        Limits that are no rows are left out. Weights that meet them all the same are the best, and
+        the gap holds, since it is a bound with fewer limits.
+        """
+        objective, limits, cost = self._parts
+        if not self._able:
+            return None
+        try:
+            problem = standard_problem(self._roster, facts, objective, limits, cost, allowance)
+        except NotPolyhedral:
+            self._able = False
+            return None
+        if problem.impossible:
+            return None
+        if problem.tail is None:
+            found = solve_quadratic(problem, objective.unit(facts))
+        elif problem.quadratic is None:
+            found = solve_tail(problem)
+        else:
+            return None
+        gap = problem.gap(found.weights, found.prices)
+        return found.weights, Answer(found.status, found.weights, gap, found.iterations)
 
 
 class BestWeights:
@@ -30,12 +70,17 @@ class BestWeights:
     """
 
     def __init__(
-        self, roster: Roster, objective: Objective, limits: Sequence[Limit], cost: Cost | None
+        self,
+        roster: Roster,
+        objective: Objective,
+        limits: Sequence[Limit],
+        cost: Cost | None,
+        sizes: Sizes,
     ):
         import cvxpy
 
         self._objective = objective
-        self._candidate = candidate = SymbolicCandidate(roster)
+        self._candidate = candidate = SymbolicCandidate(roster, sizes, objective.own_belief)
         value = objective.expression(candidate)
         if cost is not None and not cost.free:
             value = value + cost.cost(candidate)
@@ -62,12 +107,12 @@ class LeastViolation:
     Every excess stays within a room; with a price of zero and ample room a limit does not matter.
     """
 
-    def __init__(self, roster: Roster, limits: Sequence[Limit]):
+    def __init__(self, roster: Roster, limits: Sequence[Limit], sizes: Sizes):
         import cvxpy
 
         self._roster, self._limits = roster, limits
         self.units = np.array([max(abs(limit.cap), SMALLEST_UNIT) for limit in limits])
-        self._candidate = candidate = SymbolicCandidate(roster)
+        self._candidate = candidate = SymbolicCandidate(roster, sizes)
         slack = cvxpy.Variable(len(limits))
         self._price = cvxpy.Parameter(len(limits), nonneg=True)
         self._room = cvxpy.Parameter(len(limits), nonneg=True)

@@ -34,6 +34,7 @@ class Roster:
         if twice or not given:
             found = f"{', '.join(twice)} more than once" if twice else "no asset"
             raise ConfigError(f"The program was given {found}; give each asset once.")
+        self.assets = tuple(assets)
         self.given = pd.Index(given)
         self.index = pd.Index(sorted(given))
         self._position = {name: place for place, name in enumerate(sorted(given))}

@@ -114,9 +114,7 @@ class StandardProblem:
         if self.tail is not None and prices.tail is not None:
             slope = slope - self.tail.factor * (prices.tail @ self.tail.scenarios)
         cost = self.rates + self.absolute.T @ prices.rows
-        corners = np.stack(
-            (self.lower, self.upper, np.clip(self.holdings, self.lower, self.upper))
-        )
+        corners = np.stack((self.lower, self.upper, np.clip(self.holdings, self.lower, self.upper)))
         values = slope * corners + cost * np.abs(corners - self.holdings)
         return self.value(weights) - float(least + values.min(axis=0).sum())
 

@@ -64,6 +64,7 @@ class SymbolicCandidate(Candidate):
         self._trades: Any = None
         self._spreads: dict[Reading, Any] = {}
         self._whole: dict[Reading, Any] = {}
+        self._level: Any = None
         self.deviation = cvxpy.Variable(len(roster))
         self.weights = self.deviation + self.parameter(len(roster), _target)
         self.constraints += [
@@ -72,7 +73,9 @@ class SymbolicCandidate(Candidate):
             self.weights <= self.parameter(len(roster), lambda facts: facts.upper),
         ]
 
-    def parameter(self, shape: int | tuple[int, ...], reading: Reading, nonneg: bool = False) -> Any:
+    def parameter(
+        self, shape: int | tuple[int, ...], reading: Reading, nonneg: bool = False
+    ) -> Any:
         """A new parameter whose value is read from the facts of each decision."""
         made = self._cvxpy.Parameter(shape, nonneg=nonneg)
         self.readings[made] = reading
@@ -110,6 +113,10 @@ class SymbolicCandidate(Candidate):
         """Weight of cash."""
         return self.weights[self._roster.cash_position()]
 
+    def idle_weight(self) -> Any:
+        """Weight of cash, if there is any."""
+        return 0.0 if self._roster.cash is None else self.cash_weight()
+
     def turnover(self) -> Any:
         """One-way turnover."""
         changes = self.traded()
@@ -131,11 +138,8 @@ class SymbolicCandidate(Candidate):
 
     def volatility(self) -> Any:
         """Annual volatility."""
-        # Volatility in units of its parameter: a parameter times an expression that holds
-        # parameters would not be affine, times a variable it is.
-        level = self._cvxpy.Variable()
-        self.constraints.append(self._cvxpy.norm(self._weight_spread(_factor)) <= level)
-        return self.parameter((), lambda f: np.sqrt(_variance(f)), nonneg=True) * level
+        unit = self.parameter((), lambda f: np.sqrt(_variance(f)), nonneg=True)
+        return unit * self._volatility_level()
 
     def tracking_error(self) -> Any:
         """Annual volatility of the deviation from the target."""
@@ -158,6 +162,12 @@ class SymbolicCandidate(Candidate):
     def expected_return(self) -> Any:
         """Expected return of a year."""
         return self._affine(lambda facts: facts.known_returns())
+
+    def below_hurdle(self) -> Any:
+        """Hurdle times volatility less the return above cash."""
+        asked = self.parameter((), lambda f: f.hurdle * np.sqrt(_variance(f)), nonneg=True)
+        cash = self.parameter((), lambda f: np.array(f.cash_return(self._roster)))
+        return asked * self._volatility_level() - self.expected_return() + cash
 
     def beta(self, to: str) -> Any:
         """Beta to a factor."""
@@ -197,6 +207,17 @@ class SymbolicCandidate(Candidate):
             wanted = self.weights[risky]
             self.constraints += [self._trades >= wanted - held, self._trades >= held - wanted]
         return self._trades
+
+    def _volatility_level(self) -> Any:
+        """Volatility in units of its parameter.
+
+        A parameter times an expression that holds parameters would not be affine, times a variable
+        it is.
+        """
+        if self._level is None:
+            self._level = self._cvxpy.Variable()
+            self.constraints.append(self._cvxpy.norm(self._weight_spread(_factor)) <= self._level)
+        return self._level
 
     def _affine(self, reading: Reading) -> Any:
         """Weights times a number for each asset."""

@@ -1,0 +1,317 @@
+"""A program: an optimizer for given assets, solved at every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from toolkit.errors import DataError, InfeasibleLimitsError, SolverError
+from toolkit.optimize.candidate import MeasuredCandidate
+from toolkit.optimize.certify import TOLERANCE, Certifier
+from toolkit.optimize.compiled import WAYS, Answer
+from toolkit.optimize.decision import Allocation, Certificate, Decision, Status
+from toolkit.optimize.diagnose import Diagnosis, named
+from toolkit.optimize.facts import Facts, facts_of, trial
+from toolkit.optimize.limits import Limit
+from toolkit.optimize.objectives import MaximumSharpe, MinimumVariance, Objective
+from toolkit.optimize.problems import BestWeights, Standard
+from toolkit.optimize.roster import Flags, Floats, Roster
+from toolkit.optimize.sharpe import SharpeSearch
+from toolkit.optimize.symbolic import Sizes
+from toolkit.universe import Asset
+
+if TYPE_CHECKING:
+    from toolkit.optimize.optimizer import Optimizer
+
+_MARGINS = (0.0, 1e-6, 1e-5, 1e-4)
+"""Added to relaxed caps in turn: at the least violation the portfolios left can be a single one."""
+
+_ROUNDING = 1e-9
+
+_ALL = 1 + len(WAYS)
+"""Solvers and settings that are tried where an answer is known to exist."""
+
+
+@dataclass(frozen=True)
+class _Optimum:
+    """A solved problem: the weights, and those without small trades.
+
+    Total and binding limits are those of the former.
+    """
+
+    whole: Floats
+    weights: Floats
+    total: float
+    binding: Flags
+    answer: Answer
+
+
+class Program:
+    """An optimizer for given assets: stated once, solved at every decision.
+
+    What it solves is deterministic and keeps no memory of earlier decisions. The problem for the
+    solver is built when a decision first needs it. Use one program in one thread.
+    """
+
+    def __init__(self, optimizer: Optimizer, assets: Sequence[Asset | str]):
+        self.optimizer = optimizer
+        self.roster = Roster(assets)
+        self._limits = optimizer.limits
+        self._parts = (self.roster, optimizer.objective, optimizer.limits, optimizer.cost)
+        self._certifier = Certifier(*self._parts)
+        self._standard = Standard(*self._parts)
+        self._stated: dict[Sizes, BestWeights] = {}
+        # A limit that speaks of what the assets do not have says so now, not in mid-backtest.
+        self._certifier.assess(trial(self.roster), [np.ones(len(self.roster))])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Fields of `Decision` that must be given."""
+        parts: tuple[Objective | Limit, ...] = (self.optimizer.objective, *self._limits)
+        return tuple(sorted({need for part in parts for need in part.needs}))
+
+    @cached_property
+    def _diagnosis(self) -> Diagnosis:
+        return Diagnosis(self._certifier)
+
+    @cached_property
+    def _sharpe(self) -> SharpeSearch | None:
+        searched = isinstance(self.optimizer.objective, MaximumSharpe)
+        return SharpeSearch(self.roster, self._limits, self.optimizer.cost) if searched else None
+
+    @cached_property
+    def _least_variance(self) -> Program:
+        """What answers where nothing is expected to earn more than cash."""
+        return Program(
+            replace(self.optimizer, objective=MinimumVariance(), cost=None), self.roster.assets
+        )
+
+    def solve(self, decision: Decision) -> Allocation:
+        """Weights for a decision, certified.
+
+        Raises
+        ------
+        DataError
+            An input that is needed is missing or malformed.
+        InfeasibleLimitsError
+            No portfolio meets the limits and `on_infeasible` is ``stop``.
+        SolverError
+            The solver's answer did not pass the checks.
+        """
+        facts = self.optimizer.objective.prepare(self._facts(decision), self.roster)
+        none = np.zeros(len(self._limits))
+        ideal = self._ideal(facts)
+        if ideal is not None:
+            return self._allocation(facts, ideal, none, "target", None)
+        if self._sharpe is not None:
+            return self._with_hurdle(decision, facts, none)
+        found = self._optimum(facts, none)
+        if found is not None:
+            return self._allocation(facts, found.weights, none, "optimal", found)
+        return self._relaxed(facts)
+
+    def shadow_prices(self, decision: Decision, step: float = 1e-4) -> dict[str, float]:
+        """What a binding limit costs: return a year for each unit that its cap is moved.
+
+        Parameters
+        ----------
+        step
+            By how much each cap is moved to find out, in multiples of the larger of it and 0.01.
+        """
+        allocation = self.solve(decision)
+        if allocation.status != "optimal":
+            return {}
+        facts = self.optimizer.objective.prepare(self._facts(decision), self.roster)
+        prices = {}
+        for place, limit in enumerate(self._limits):
+            if limit.name in allocation.binding:
+                wider = np.zeros(len(self._limits))
+                wider[place] = step * max(abs(limit.cap), 0.01)
+                least, most = (self._optimum(facts, each) for each in (0.0 * wider, wider))
+                if least is not None and most is not None:
+                    prices[limit.name] = (least.total - most.total) / wider[place]
+        return prices
+
+    def measure(
+        self, weights: Floats, decision: Decision, sessions: Any = None, drifted: bool = False
+    ) -> dict[str, Floats]:
+        """Value of each limited quantity for given weights, without solving anything.
+
+        Parameters
+        ----------
+        weights
+            One portfolio (assets,) or many (rows, assets), in the order the assets were given.
+        decision
+            What the weights are measured against: covariance, and weights before the trade.
+        sessions
+            Session of each row, for sleeves by date; the decision's where not given.
+        drifted
+            Whether the weights came about without a trade: turnover is then 0.
+        """
+        facts = facts_of(decision, self.roster)
+        ordered = np.empty_like(weights)
+        ordered[..., self.roster.place] = weights
+        candidate = MeasuredCandidate(self.roster, facts, ordered, sessions, drifted)
+        return {limit.name: np.asarray(limit.value(candidate)) for limit in self._limits}
+
+    def _facts(self, decision: Decision) -> Facts:
+        missing = [need for need in self.needs if getattr(decision, need) is None]
+        if missing:
+            raise DataError(
+                f"The decision on {decision.session.date()} lacks {', '.join(missing)}, which the "
+                "objective or a limit needs."
+            )
+        return facts_of(decision, self.roster)
+
+    def _ideal(self, facts: Facts) -> Floats | None:
+        """The unconstrained optimum, where it is known, allowed and free to reach."""
+        cost = self.optimizer.cost
+        if cost is not None and not cost.free:
+            return None
+        ideal = self.optimizer.objective.ideal(facts)
+        if ideal is None:
+            return None
+        found = self._certifier.assess(facts, [ideal])
+        return ideal if found.residuals(np.zeros(len(self._limits)))[0] <= _ROUNDING else None
+
+    def _answers(self, facts: Facts, allowance: Floats) -> Iterator[tuple[Floats, Answer]]:
+        """Weights from one solver after the other: the fast one first, then stated in cvxpy."""
+        fast = self._standard.solve(facts, allowance)
+        if fast is not None:
+            yield fast
+        for way in WAYS:
+            yield self._best(facts).solve(facts, allowance, way)
+
+    def _best(self, facts: Facts) -> BestWeights:
+        sizes = Sizes.of(facts)
+        if sizes not in self._stated:
+            self._stated[sizes] = BestWeights(*self._parts, sizes)
+        return self._stated[sizes]
+
+    def _optimum(
+        self, facts: Facts, allowance: Floats, margin: float = 0.0, tries: int = 2
+    ) -> _Optimum | None:
+        """The best weights, or None where no answer passes: infeasible, or not solved."""
+        for raw, answer in islice(self._answers(facts, allowance + margin), tries):
+            found = self._checked(facts, raw, answer, allowance)
+            if found is not None:
+                return found
+        return None
+
+    def _checked(
+        self, facts: Facts, raw: Floats, answer: Answer, allowance: Floats
+    ) -> _Optimum | None:
+        """An answer that passes every check, without small trades."""
+        certifier = self._certifier
+        if not abs(raw.sum() - 1.0) <= TOLERANCE:
+            return None
+        weights = certifier.tidied(facts, raw)
+        found = certifier.accepted(facts, weights, allowance)
+        if found is None or not answer.gap <= certifier.resolution(facts, float(found.totals[0])):
+            return None
+        kept = certifier.without_small_trades(facts, weights, allowance)
+        return _Optimum(
+            weights, kept, float(found.totals[0]), found.excess[0] >= -TOLERANCE, answer
+        )
+
+    def _with_hurdle(self, decision: Decision, facts: Facts, allowance: Floats) -> Allocation:
+        """Weights with the largest ratio of return to risk, as far as limits can be met."""
+
+        def solve(facts: Facts) -> Floats | None:
+            found = self._optimum(facts, allowance, tries=_ALL)
+            return None if found is None else found.whole
+
+        unit = self.optimizer.objective.unit(facts)
+        search = cast(SharpeSearch, self._sharpe)
+        hurdle = search.hurdle(facts, allowance, solve, unit)
+        if hurdle == 0.0:
+            return self._without_ratio(decision)
+        if hurdle is None:
+            return self._relaxed(facts)
+        facts = replace(facts, hurdle=hurdle)
+        found = self._optimum(facts, allowance, tries=_ALL)
+        if found is None:
+            return self._relaxed(facts)
+        return self._allocation(facts, found.weights, allowance, "optimal", found)
+
+    def _without_ratio(self, decision: Decision) -> Allocation:
+        if self.roster.cash is None:
+            raise DataError(
+                f"On {decision.session.date()} no portfolio is expected to earn anything, so that "
+                "there is no largest Sharpe ratio. Add a cash asset, or minimise the variance."
+            )
+        return replace(self._least_variance.solve(decision), status="cash")
+
+    def _relaxed(self, facts: Facts) -> Allocation:
+        """Weights when the limits as they are have no certified answer."""
+        slacks = self._diagnosis.slacks(facts)
+        conflict = bool((slacks[~self._diagnosis.yielding] > 0.0).any())
+        mode = self.optimizer.on_infeasible
+        if conflict and mode == "stop":
+            raise self._diagnosis.error(facts, slacks)
+        if conflict and mode == "keep":
+            return self._kept(facts, slacks)
+        for margin in _MARGINS:
+            allowance = np.where(slacks > 0.0, slacks + margin, 0.0)
+            found = self._optimum(facts, allowance, min(margin, 0.9 * TOLERANCE), _ALL)
+            if found is not None:
+                status: Status = "relaxed" if slacks.any() else "optimal"
+                return self._allocation(facts, found.weights, allowance, status, found)
+        relaxed = f" with {named(self._limits, slacks)} relaxed" if slacks.any() else ""
+        _, answer = self._best(facts).solve(facts, slacks)
+        raise SolverError(
+            f"No answer on {facts.session.date()}{relaxed} passed the checks; the solver says "
+            f"{answer.status} after {answer.iterations} iterations, gap {answer.gap:.3g}. Check "
+            "the covariance of that session, or compare with fewer limits."
+        )
+
+    def _kept(self, facts: Facts, slacks: Floats) -> Allocation:
+        if facts.current is None:
+            raise InfeasibleLimitsError(
+                f"No portfolio on {facts.session.date()} meets every limit, and there are no "
+                "weights to keep. Set on_infeasible to 'least_violation', or add a cash asset.",
+                self._diagnosis.conflict(facts),
+                named(self._limits, slacks),
+            )
+        excess = np.maximum(self._certifier.assess(facts, [facts.current]).excess[0], 0.0)
+        return self._allocation(facts, facts.current, excess, "kept", None)
+
+    def _allocation(
+        self,
+        facts: Facts,
+        weights: Floats,
+        allowance: Floats,
+        status: Status,
+        solved: _Optimum | None,
+    ) -> Allocation:
+        found = self._certifier.assess(facts, (weights, facts.current, facts.target))
+        excess = found.excess[0]
+        beyond = np.where(excess > TOLERANCE, excess, 0.0)
+        binding = excess >= -TOLERANCE
+        if solved:
+            binding |= solved.binding
+        names = [limit.name for limit in self._limits]
+        return Allocation(
+            weights=self.roster.series(weights),
+            binding=tuple(names[place] for place in np.flatnonzero(binding)),
+            relaxed=named(self._limits, beyond),
+            status=status,
+            certificate=Certificate(
+                worst_residual=float(found.residuals(allowance)[0]),
+                budget_error=abs(float(weights.sum()) - 1.0),
+                objective=float(found.totals[0]),
+                optimum=solved.total if solved else None,
+                reference=found.best(slice(1, None), allowance),
+                gap=solved.answer.gap if solved else (0.0 if status == "target" else None),
+                solver=solved.answer.status if solved else "not used",
+                iterations=solved.answer.iterations if solved else 0,
+                covariance_repair=facts.risk.repair if facts.risk else 0.0,
+            ),
+            values=dict(zip(names, found.values[0].tolist(), strict=True)),
+            achieved=self.optimizer.objective.achieved(facts, weights, self.roster),
+        )

@@ -106,14 +106,16 @@ class Certifier:
         return self._balanced(facts, tidy, (tidy > facts.lower) & (tidy < facts.upper))
 
     def _balanced(self, facts: Facts, weights: Floats, takers: Any) -> Floats:
-        """The weights with what is missing to 1 given to cash, or to the takers by their size."""
+        """The weights with what is missing to 1 given to cash, or to the takers by their room."""
         missing = 1.0 - float(weights.sum())
         if self.roster.cash is not None:
             weights = weights.copy()
             weights[self.roster.cash] += missing
             return weights
-        size = np.where(takers, np.abs(weights - facts.holdings), 0.0)
-        return weights + missing * size / size.sum() if size.sum() > 0.0 else weights
+        edge = facts.upper if missing > 0.0 else facts.lower
+        room = np.where(takers, np.abs(edge - weights), 0.0)
+        free = float(room.sum())
+        return weights + missing * room / free if free > 0.0 else weights
 
     def without_small_trades(self, facts: Facts, weights: Floats, allowance: Floats) -> Floats:
         """The weights without trades below `SMALLEST_TRADE`; what that frees goes to cash.
@@ -129,8 +131,10 @@ class Certifier:
             found = self.assess(facts, (portfolio,))
             return bool(found.residuals(allowance)[0] <= TOLERANCE)
 
+        if not small.any():
+            return weights
         whole = self._left_out(facts, weights, small)
-        if not small.any() or holds(whole):
+        if holds(whole):
             return whole
         dropped = np.zeros(len(small), dtype=bool)
         for place in np.argsort(trades, kind="stable"):

@@ -72,9 +72,10 @@ def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
         Not finite, not symmetric, or with a negative eigenvalue, beyond rounding.
     """
     place = roster.positions(covariance.columns, f"The covariance {where}")
-    if not covariance.index.equals(covariance.columns):
+    same = covariance.index is covariance.columns
+    if not (same or covariance.index.equals(covariance.columns)):
         raise DataError(f"The covariance {where} has other rows than columns; name them alike.")
-    given = covariance.to_numpy(dtype=float)
+    given = covariance.to_numpy(dtype=np.float64)
     names = covariance.columns
     _check_entries(given, names, where)
     known = np.zeros(len(roster), dtype=bool)

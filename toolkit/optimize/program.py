@@ -12,7 +12,7 @@ import numpy as np
 
 from toolkit.errors import DataError, InfeasibleLimitsError, SolverError
 from toolkit.optimize.candidate import MeasuredCandidate
-from toolkit.optimize.certify import TOLERANCE, Certifier
+from toolkit.optimize.certify import TOLERANCE, Assessment, Certifier
 from toolkit.optimize.compiled import WAYS, Answer
 from toolkit.optimize.decision import Allocation, Certificate, Decision, Status
 from toolkit.optimize.diagnose import Diagnosis, named
@@ -41,7 +41,7 @@ _ALL = 1 + len(WAYS)
 class _Optimum:
     """A solved problem: the weights, and those without small trades.
 
-    Total and binding limits are those of the former.
+    Total and binding limits are those of the former; measured are the latter.
     """
 
     whole: Floats
@@ -49,6 +49,7 @@ class _Optimum:
     total: float
     binding: Flags
     answer: Answer
+    measured: Assessment
 
 
 class Program:
@@ -215,9 +216,12 @@ class Program:
         if found is None or not answer.gap <= certifier.resolution(facts, float(found.totals[0])):
             return None
         kept = certifier.without_small_trades(facts, weights, allowance)
-        return _Optimum(
-            weights, kept, float(found.totals[0]), found.excess[0] >= -TOLERANCE, answer
-        )
+        if kept is not weights:
+            measured = certifier.assess(facts, (kept, facts.current, facts.target))
+        else:
+            measured = found
+        total, binding = float(found.totals[0]), found.excess[0] >= -TOLERANCE
+        return _Optimum(weights, kept, total, binding, answer, measured)
 
     def _with_hurdle(self, decision: Decision, facts: Facts, allowance: Floats) -> Allocation:
         """Weights with the largest ratio of return to risk, as far as limits can be met."""
@@ -289,7 +293,10 @@ class Program:
         status: Status,
         solved: _Optimum | None,
     ) -> Allocation:
-        found = self._certifier.assess(facts, (weights, facts.current, facts.target))
+        if solved is None:
+            found = self._certifier.assess(facts, (weights, facts.current, facts.target))
+        else:
+            found = solved.measured
         excess = found.excess[0]
         beyond = np.where(excess > TOLERANCE, excess, 0.0)
         binding = excess >= -TOLERANCE

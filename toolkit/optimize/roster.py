@@ -53,6 +53,8 @@ class Roster:
         codes = {sleeve: code for code, sleeve in enumerate(Sleeve)}
         ordered = sorted(known, key=lambda asset: asset.id)
         self._sleeves = np.array([[codes[a.sleeve_on(day)] for a in ordered] for day in days])
+        self._members: dict[tuple[Sleeve, ...], Flags] = {}
+        self._looked_up: tuple[Any, NDArray[np.intp]] = (self.given, self.place)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -65,7 +67,19 @@ class Roster:
         UnknownAssetError, DataError
             A name is unknown or repeated; `where` says whose names they are.
         """
-        if names is self.given or (isinstance(names, pd.Index) and names.equals(self.given)):
+        if names is self.given:
+            return self.place
+        known, place = self._looked_up
+        if names is known:
+            return place
+        place = self._positions(names, where)
+        # Decisions of one backtest name their assets by the same few indexes.
+        if isinstance(names, pd.Index):
+            self._looked_up = (names, place)
+        return place
+
+    def _positions(self, names: Iterable[str], where: str) -> NDArray[np.intp]:
+        if isinstance(names, pd.Index) and names.equals(self.given):
             return self.place
         wanted = names.tolist() if isinstance(names, pd.Index) else list(names)
         unknown = [str(name) for name in wanted if name not in self._position]
@@ -101,17 +115,20 @@ class Roster:
                 "A limit speaks of sleeves, and the assets are plain ids without sleeves. Compile "
                 "the optimizer for assets of a universe, or limit named assets."
             )
-        wanted = np.array([sleeve in sleeves for sleeve in Sleeve])
+        chosen = tuple(sleeves)
+        if chosen not in self._members:
+            wanted = np.array([sleeve in chosen for sleeve in Sleeve])
+            self._members[chosen] = wanted[self._sleeves]
         if isinstance(sessions, pd.Timestamp):
             sessions = sessions.to_datetime64()
         row = np.searchsorted(self._changes, sessions, "right") - 1
-        members: Flags = wanted[self._sleeves[np.maximum(row, 0)]]
+        members: Flags = self._members[chosen][np.maximum(row, 0)]
         return members
 
     def floats(self, values: pd.Series, where: str) -> Floats:
         """Values by position, 0 for an absent asset."""
         row = np.zeros(len(self))
-        row[self.positions(values.index, where)] = values.to_numpy(dtype=float)
+        row[self.positions(values.index, where)] = values.to_numpy()
         if not np.isfinite(row).all():
             name = self.index[int(np.argmin(np.isfinite(row)))]
             raise DataError(f"{where}: {name} is {values[name]}; give a finite number.")
@@ -128,4 +145,4 @@ class Roster:
 
     def series(self, row: Floats) -> pd.Series:
         """A row by position as a Series in the order the assets were given."""
-        return pd.Series(row[self.place], index=self.given, dtype=float)
+        return pd.Series(row[self.place], index=self.given, copy=False)

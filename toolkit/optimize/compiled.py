@@ -49,12 +49,15 @@ class Answer:
         and its dual variables: by convexity at most complementarity plus the sum of stationarity
         residuals, for points no more than 1 apart in every variable. Infinite where the dual
         variables are no certificate.
+    complete
+        Whether every limit was part of the problem.
     """
 
     status: str
     point: Floats
     gap: float
     iterations: int
+    complete: bool = True
 
 
 class CompiledProblem:

@@ -128,6 +128,11 @@ class Allocation:
         Limit name to its value at the weights, in the limit's unit.
     achieved
         What the objective came to besides its value: risk contributions, posterior returns.
+    fallbacks
+        What had to be resorted to, in order: ``second solver``, ``least violation``,
+        ``current weights``.
+    unchecked
+        Limits that could not be checked for some assets, with those assets.
     """
 
     weights: pd.Series
@@ -137,3 +142,5 @@ class Allocation:
     certificate: Certificate | None = None
     values: Mapping[str, float] = field(default_factory=dict)
     achieved: Mapping[str, float] = field(default_factory=dict)
+    fallbacks: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()

@@ -59,7 +59,9 @@ class Standard:
         else:
             return None
         gap = problem.gap(found.weights, found.prices)
-        return found.weights, Answer(found.status, found.weights, gap, found.iterations)
+        complete = not problem.left_out.any()
+        answer = Answer(found.status, found.weights, gap, found.iterations, complete)
+        return found.weights, answer
 
 
 class BestWeights:

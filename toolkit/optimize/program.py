@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from toolkit.optimize.compiled import WAYS, Answer
 from toolkit.optimize.decision import Allocation, Certificate, Decision, Status
 from toolkit.optimize.diagnose import Diagnosis, named
 from toolkit.optimize.facts import Facts, facts_of, trial
-from toolkit.optimize.limits import Limit
+from toolkit.optimize.limits import Limit, MaxTradingDays
 from toolkit.optimize.objectives import MaximumSharpe, MinimumVariance, Objective
 from toolkit.optimize.problems import BestWeights, Standard
 from toolkit.optimize.roster import Flags, Floats, Roster
@@ -41,15 +41,18 @@ _ALL = 1 + len(WAYS)
 class _Optimum:
     """A solved problem: the weights, and those without small trades.
 
-    Total and binding limits are those of the former; measured are the latter.
+    Total and binding limits are those of the former; measured are the latter. The facts are those
+    it is the optimum of, and `second` says that the first solver had no answer.
     """
 
+    facts: Facts
     whole: Floats
     weights: Floats
     total: float
     binding: Flags
     answer: Answer
     measured: Assessment
+    second: bool = False
 
 
 class Program:
@@ -109,12 +112,12 @@ class Program:
         ideal = self._ideal(facts)
         if ideal is not None:
             return self._allocation(facts, ideal, none, "target", None)
-        if self._sharpe is not None:
-            return self._with_hurdle(decision, facts, none)
         found = self._optimum(facts, none)
-        if found is not None:
-            return self._allocation(facts, found.weights, none, "optimal", found)
-        return self._relaxed(facts)
+        if found is None:
+            return self._relaxed(facts)
+        if self._sharpe is not None and found.facts.hurdle == 0.0:
+            return self._without_ratio(decision)
+        return self._allocation(found.facts, found.weights, none, "optimal", found)
 
     def shadow_prices(self, decision: Decision, step: float = 1e-4) -> dict[str, float]:
         """What a binding limit costs: return a year for each unit that its cap is moved.
@@ -198,10 +201,23 @@ class Program:
         self, facts: Facts, allowance: Floats, margin: float = 0.0, tries: int = 2
     ) -> _Optimum | None:
         """The best weights, or None where no answer passes: infeasible, or not solved."""
+        if self._sharpe is None:
+            return self._first(facts, allowance, margin, tries)
+
+        def against(hurdle: float) -> _Optimum | None:
+            return self._first(replace(facts, hurdle=hurdle), allowance, margin, _ALL)
+
+        return self._sharpe.best(facts, allowance + margin, against)
+
+    def _first(self, facts: Facts, allowance: Floats, margin: float, tries: int) -> _Optimum | None:
+        """The first answer that passes."""
+        failed = False
         for raw, answer in islice(self._answers(facts, allowance + margin), tries):
             found = self._checked(facts, raw, answer, allowance)
             if found is not None:
-                return found
+                return replace(found, second=failed)
+            # That limits which were left out are exceeded is no failure of a solver.
+            failed |= answer.complete
         return None
 
     def _checked(
@@ -221,27 +237,7 @@ class Program:
         else:
             measured = found
         total, binding = float(found.totals[0]), found.excess[0] >= -TOLERANCE
-        return _Optimum(weights, kept, total, binding, answer, measured)
-
-    def _with_hurdle(self, decision: Decision, facts: Facts, allowance: Floats) -> Allocation:
-        """Weights with the largest ratio of return to risk, as far as limits can be met."""
-
-        def solve(facts: Facts) -> Floats | None:
-            found = self._optimum(facts, allowance, tries=_ALL)
-            return None if found is None else found.whole
-
-        unit = self.optimizer.objective.unit(facts)
-        search = cast(SharpeSearch, self._sharpe)
-        hurdle = search.hurdle(facts, allowance, solve, unit)
-        if hurdle == 0.0:
-            return self._without_ratio(decision)
-        if hurdle is None:
-            return self._relaxed(facts)
-        facts = replace(facts, hurdle=hurdle)
-        found = self._optimum(facts, allowance, tries=_ALL)
-        if found is None:
-            return self._relaxed(facts)
-        return self._allocation(facts, found.weights, allowance, "optimal", found)
+        return _Optimum(facts, weights, kept, total, binding, answer, measured)
 
     def _without_ratio(self, decision: Decision) -> Allocation:
         if self.roster.cash is None:
@@ -265,14 +261,22 @@ class Program:
             found = self._optimum(facts, allowance, min(margin, 0.9 * TOLERANCE), _ALL)
             if found is not None:
                 status: Status = "relaxed" if slacks.any() else "optimal"
-                return self._allocation(facts, found.weights, allowance, status, found)
-        relaxed = f" with {named(self._limits, slacks)} relaxed" if slacks.any() else ""
-        _, answer = self._best(facts).solve(facts, slacks)
-        raise SolverError(
-            f"No answer on {facts.session.date()}{relaxed} passed the checks; the solver says "
-            f"{answer.status} after {answer.iterations} iterations, gap {answer.gap:.3g}. Check "
-            "the covariance of that session, or compare with fewer limits."
-        )
+                return self._allocation(found.facts, found.weights, allowance, status, found)
+        return self._unsolved(facts, slacks)
+
+    def _unsolved(self, facts: Facts, slacks: Floats) -> Allocation:
+        """What is held, or cash, where no solver has an answer that passes the checks."""
+        if facts.current is None:
+            relaxed = f" with {named(self._limits, slacks)} relaxed" if slacks.any() else ""
+            _, answer = self._best(facts).solve(facts, slacks)
+            raise SolverError(
+                f"No answer on {facts.session.date()}{relaxed} passed the checks, and nothing is "
+                f"held; the solver says {answer.status} after {answer.iterations} iterations, gap "
+                f"{answer.gap:.3g}. Check the covariance of that session, or add a cash asset."
+            )
+        excess = np.maximum(self._certifier.assess(facts, [facts.current]).excess[0], 0.0)
+        kept = self._allocation(facts, facts.current, excess, "kept", None)
+        return replace(kept, fallbacks=("second solver", *_steps(slacks), "current weights"))
 
     def _kept(self, facts: Facts, slacks: Floats) -> Allocation:
         if facts.current is None:
@@ -321,4 +325,24 @@ class Program:
             ),
             values=dict(zip(names, found.values[0].tolist(), strict=True)),
             achieved=self.optimizer.objective.achieved(facts, weights, self.roster),
+            fallbacks=(
+                *(("second solver",) if solved and solved.second else ()),
+                *(_steps(beyond) if status == "relaxed" else ()),
+                *(("current weights",) if status == "kept" else ()),
+            ),
+            unchecked=self._unchecked(facts),
         )
+
+    def _unchecked(self, facts: Facts) -> tuple[str, ...]:
+        """Limits on trading that could not be held against a volume, with the assets."""
+        names = [limit.name for limit in self._limits if isinstance(limit, MaxTradingDays)]
+        if not names:
+            return ()
+        days = facts.turnover_days
+        unknown = self.roster.risky & (True if days is None else days == 0.0)
+        lacking = self.roster.index[unknown].tolist()
+        return tuple(f"{name}: {', '.join(lacking)}" for name in names) if lacking else ()
+
+
+def _steps(slacks: Floats) -> tuple[str, ...]:
+    return ("least violation",) if slacks.any() else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,16 @@ from toolkit.optimize.standard import StandardProblem, standard_problem
 _MOST_STEPS = 30
 _TOLERANCE = 1e-10
 
-Solve = Callable[[Facts], Floats | None]
+
+class HasWeights(Protocol):
+    """An optimum, as far as the search looks at it."""
+
+    @property
+    def whole(self) -> Floats:
+        """Its weights."""
+
+
+Optimum = TypeVar("Optimum", bound=HasWeights)
 
 
 class SharpeSearch:
@@ -41,28 +50,28 @@ class SharpeSearch:
     def __init__(self, roster: Roster, limits: Sequence[Limit], cost: Cost | None):
         self._roster, self._limits, self._cost = roster, limits, cost
 
-    def hurdle(self, facts: Facts, allowance: Floats, solve: Solve, unit: float) -> float | None:
-        """The largest ratio; 0 where no portfolio earns more than cash, None without an answer.
+    def best(
+        self, facts: Facts, allowance: Floats, against: Callable[[float], Optimum | None]
+    ) -> Optimum | None:
+        """The best against the largest hurdle there is; the hurdle is 0 if none is above it.
 
         Parameters
         ----------
-        solve
-            Weights that are best against the hurdle of some facts, None where there are none.
-        unit
-            A difference of returns that matters.
+        against
+            What is best against a hurdle, None where there is no answer.
         """
         weights = self._homogenised(facts, allowance)
         hurdle = 0.0 if weights is None else max(self._ratio(facts, weights), 0.0)
+        unit = float(np.ptp(facts.known_returns())) or 1.0
         for _ in range(_MOST_STEPS):
-            weights = solve(replace(facts, hurdle=hurdle))
-            if weights is None:
-                return None
-            earned = self._earned(facts, weights)
-            if hurdle == 0.0 and earned <= _TOLERANCE * unit:
-                return 0.0
-            ratio = self._ratio(facts, weights)
-            if (ratio - hurdle) * self._volatility(facts, weights) <= _TOLERANCE * unit:
-                return max(ratio, hurdle)
+            found = against(hurdle)
+            if found is None or (
+                hurdle == 0.0 and self._earned(facts, found.whole) <= _TOLERANCE * unit
+            ):
+                return found
+            ratio = self._ratio(facts, found.whole)
+            if (ratio - hurdle) * self._volatility(facts, found.whole) <= _TOLERANCE * unit:
+                return found
             hurdle = ratio
         raise SolverError(
             f"The largest Sharpe ratio on {facts.session.date()} was not found in {_MOST_STEPS} "

@@ -249,6 +249,8 @@ def _weights(
     """Weights that are not negative and sum to the total, the rest in cash if there is any."""
     weights = roster.floats(values, where)
     missing = total - float(weights.sum())
+    if weights.min() >= 0.0 and abs(missing) <= _LAST_BITS:
+        return weights
     if roster.cash is not None and missing > _LAST_BITS:
         weights[roster.cash] += missing
     elif abs(missing) > ROUNDING:
@@ -266,6 +268,8 @@ def _weights(
 def _bounds(
     decision: Decision, roster: Roster, held: Floats, known: Flags, where: str
 ) -> tuple[Floats, Floats]:
+    if decision.tradable is None and decision.buyable is None and known.all():
+        return np.zeros(len(roster)), np.ones(len(roster))
     tradable = roster.flags(decision.tradable, f"tradable {where}")
     buyable = tradable & known & roster.flags(decision.buyable, f"buyable {where}")
     lower = np.where(tradable, 0.0, held)

@@ -103,7 +103,7 @@ class _Program:
         self._unit = tail.factor * self._loss
         self._size = (1.0 - tail.level) * len(tail.scenarios)
         self._seen = np.zeros(0, dtype=np.intp)
-        self._highs = highspy.Highs()
+        self._highs: Any = self._highspy.Highs()
         for name, value in _OPTIONS.items():
             self._highs.setOptionValue(name, value)
         self._state()
@@ -219,12 +219,12 @@ def _invested(problem: StandardProblem, start: Floats) -> Floats:
 
 def _probabilities(values: Floats, most: float) -> Floats:
     """The values as probabilities, none above `most`: others would prove nothing."""
-    kept = np.clip(values, 0.0, most)
+    kept: Floats = np.clip(values, 0.0, most)
     total = float(kept.sum())
     if total > 1.0 - _ROUNDING:
-        return kept / total
+        return np.asarray(kept / total)
     room = most - kept
-    return kept + (1.0 - total) / room.sum() * room
+    return np.asarray(kept + (1.0 - total) / room.sum() * room)
 
 
 def _dense(rows: Floats) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:

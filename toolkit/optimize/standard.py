@@ -19,6 +19,8 @@ from toolkit.optimize.limits import Limit
 from toolkit.optimize.objectives import Objective
 from toolkit.optimize.roster import Flags, Floats, Roster
 
+_LAST_BITS = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class Tail:
@@ -40,7 +42,8 @@ class Prices:
     rows
         Of `StandardProblem.matrix`, not negative.
     tail
-        Probability of each scenario in the worst case; None without a tail.
+        Probability of each scenario in the worst case: not negative, summing to 1, each at most
+        1 / ((1 - level) * scenarios); None without a tail.
     """
 
     budget: float
@@ -80,7 +83,7 @@ class StandardProblem:
     @property
     def impossible(self) -> bool:
         """Whether the bounds alone leave no portfolio."""
-        crossed = (self.lower > self.upper).any()
+        crossed = (self.lower - self.upper > _LAST_BITS).any()
         return bool(crossed or self.lower.sum() > 1.0 + 1e-9 or self.upper.sum() < 1.0 - 1e-9)
 
     def value(self, weights: Floats) -> float:
@@ -94,9 +97,9 @@ class StandardProblem:
         return float(total + self.constant)
 
     def gap(self, weights: Floats, prices: Prices) -> float:
-        """Bound on how far the weights' value is above the optimum, for any multipliers.
+        """Bound on how far the weights' value is above the optimum.
 
-        The objective is at least its tangent at the weights; with the rows priced, the smallest
+        It holds for any multipliers with the signs and sums of `Prices`. The objective is at least its tangent at the weights; with the rows priced, the smallest
         value of what is left within the bounds is found asset by asset.
         """
         slope = self.linear + self.matrix.T @ prices.rows - prices.budget

@@ -120,8 +120,7 @@ def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
     risky = scaled.diagonal() > 0.0
     try:
         if risky.all():
-            whole: Floats = np.linalg.cholesky(scaled).T
-            return whole, 0.0
+            return np.linalg.cholesky(scaled).astype(np.float64, copy=False).T, 0.0
         # A riskless asset, as cash often is, has nothing to factor and would fail here.
         factor = np.zeros_like(scaled)
         place = np.flatnonzero(risky)[:, None]

@@ -99,8 +99,9 @@ class StandardProblem:
     def gap(self, weights: Floats, prices: Prices) -> float:
         """Bound on how far the weights' value is above the optimum.
 
-        It holds for any multipliers with the signs and sums of `Prices`. The objective is at least its tangent at the weights; with the rows priced, the smallest
-        value of what is left within the bounds is found asset by asset.
+        It holds for any multipliers with the signs and sums of `Prices`. The objective is at least
+        its tangent at the weights; with the rows priced, the smallest value of what is left within
+        the bounds is found asset by asset.
         """
         slope = self.linear + self.matrix.T @ prices.rows - prices.budget
         least = self.constant + prices.budget - self.bound @ prices.rows

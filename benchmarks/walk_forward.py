@@ -98,7 +98,7 @@ def theirs(returns: pd.DataFrame, tight: bool = False) -> tuple[np.ndarray, np.n
         max_variance=VOLATILITY**2 / 252,
         groups=[[places[name] for name in returns.columns]],
         linear_constraints=[f"{sleeve.value} <= {GROUP}" for sleeve in SLEEVES],
-        solver_params=dict.fromkeys(TOLERANCES, 1e-13) if tight else None,
+        solver_params=dict.fromkeys(TOLERANCES, 1e-11) if tight else None,
     )
     found = cross_val_predict(model, returns, cv=WalkForward(test_size=STEP, train_size=WINDOW))
     return np.array([part.weights for part in found.portfolios]), np.asarray(found.returns)

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit.data.assemble import assemble
-from toolkit.data.sample import SampleMarket
+from toolkit.clock import sessions_between
 from toolkit.errors import ConfigError, DataError, InsufficientHistoryError
-from toolkit.panel import Panel
+from toolkit.panel import Field, Panel
 from toolkit.research.bootstrap import Blocks
 from toolkit.research.risk_forecasts import Trial, minimum_variance, risk_forecasts
 from toolkit.research.risk_scores import qlike_differences, tail_scores, volatility_scores
@@ -48,9 +47,7 @@ class Known(RiskModel):
 @pytest.fixture(scope="module")
 def panel():
     """Three assets whose returns are independent draws of one covariance."""
-    market = SampleMarket(seed=21, years=5.0)
-    real = assemble([market], market.universe())
-    days = real.sessions[:1000]
+    days = sessions_between("XNYS", date(2014, 1, 2), date(2018, 6, 1))[:1000]
     random = np.random.default_rng(11)
     moves = random.multivariate_normal(np.zeros(3), TRUTH, size=1000)
     closes = pd.DataFrame(100.0 * np.cumprod(1.0 + moves, axis=0), days, list(NAMES))
@@ -58,12 +55,8 @@ def panel():
         Asset(name, (Membership(sleeve, date(2010, 1, 4)),))
         for name, sleeve in zip(NAMES, SLEEVES, strict=True)
     )
-    field = replace(
-        real.field("close"),
-        values=closes,
-        available_at=days.tz_localize("UTC") + pd.Timedelta(hours=21),
-    )
-    return Panel(Universe(assets), days, {"close": field})
+    closed = days.tz_localize("UTC") + pd.Timedelta(hours=21)
+    return Panel(Universe(assets), days, {"close": Field(closes, closed, "USD", "drawn")})
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,12 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     start: Annotated[str | None, typer.Option(help="First session of the run, ISO day.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session of the run, ISO day.")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: strategy.lookback=60")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Change a setting: strategy.lookback=60, or 'data.without=[\"CORZ\"]' to leave out "
+            "an asset.",
+        ),
     ] = None,
     as_json: AsJson = False,
     report_page: Annotated[
@@ -197,17 +202,9 @@ def _experiment(
 
 
 def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str, Any]:
+    from toolkit.report.tables import KEY_MEASURES
+
     manifest, net = result.manifest(), result.metrics()["net"]
-    wanted = (
-        "cagr",
-        "volatility",
-        "sharpe",
-        "sortino",
-        "max_drawdown",
-        "expected_shortfall_95",
-        "turnover",
-        "total_costs",
-    )
     agreement, found = result.reconciliation, result.audit
     keys = ("strategy", "status", "start", "end", "sessions", "clock", "order_sha256")
     return {
@@ -216,7 +213,7 @@ def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str
         "report": page,
         "simulated": manifest["simulated"],
         "periods_per_year": manifest["periods_per_year"],
-        "metrics": {name: net[name] for name in wanted},
+        "metrics": {name: net[name] for name in KEY_MEASURES},
         "reconciliation": {
             "max_relative_gap": None if agreement is None else agreement.max_relative_gap
         },

@@ -155,6 +155,11 @@ class _Tally:
 
 _CONTRACTED = ("contracted_mw", "gpu_cloud_mw")
 _REACHED = ("financed_mw", "energised_mw")
+ANNOUNCED = frozenset(
+    {*_CONTRACTED, *_REACHED, *(f"announcements_{kind}" for kind in Kind), "colocation_rent"}
+)
+"""Names of the fields that a table of announcements may give."""
+
 _UNSOURCED = "memory_unverified"
 _STATUSES = ("sourced", "sourced_date_from_memory", _UNSOURCED)
 _REQUIRED = ("announce_date", "ticker", "event_type")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from toolkit import cli, errors
+from toolkit import errors
 from toolkit.record import RunRecord
 
 COMMAND = Path(sys.executable).with_name("hashpivot")
@@ -39,22 +39,6 @@ class Peeker(Strategy):
 '''
 
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capsys) -> Call:
-    """Runs a command inside this process, in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HASHPIVOT_RUNS", raising=False)
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hashpivot", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        text = capsys.readouterr()
-        return int(ended.value.code), text.out, text.err
-
-    return called
 
 
 def fresh(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit import cli
 from toolkit.config import DataSettings, panel_of
 from toolkit.signals.disclosure import ContractedMegawatts
 from toolkit.signals.pivot import PivotMomentum, PivotShare
@@ -31,18 +30,9 @@ KEYS = {
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys) -> Call:
-    """Runs a command inside this process, in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hashpivot", "pivot", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        text = capsys.readouterr()
-        return int(ended.value.code), text.out, text.err
-
-    return called
+def call(call):
+    """Runs a command of the group inside this process, in an empty folder."""
+    return partial(call, "pivot")
 
 
 @pytest.fixture(scope="module")

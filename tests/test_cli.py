@@ -482,3 +482,19 @@ def test_a_wrong_usage_exits_with_2_and_one_line(call, arguments):
     assert err.startswith("hashpivot: ")
     assert err.count("\n") == 1
     assert "--help" in err
+
+
+@pytest.mark.parametrize("group", ["network", "pivot"])
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--end", "2021-02-30"), 2, "--end"),
+        (("--end", "1999-01-04"), 3, "1999-01-04"),
+        (("--data", "nowhere"), 3, "nowhere"),
+    ],
+)
+def test_status_of_what_is_not_there_is_refused(call, group, arguments, code, said):
+    found, out, err = call(group, "status", *arguments)
+    assert (found, out) == (code, "")
+    assert err.startswith("hashpivot: ")
+    assert said in err

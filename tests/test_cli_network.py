@@ -52,21 +52,6 @@ def test_status_for_readers_has_every_signal_fits_a_terminal_and_says_that_it_is
     assert [line.split()[0] for line in shown] == names
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (("--end", "2021-02-30"), 2, "--end"),
-        (("--end", "1999-01-04"), 3, "1999-01-04"),
-        (("--data", "nowhere"), 3, "nowhere"),
-    ],
-)
-def test_status_of_what_is_not_there_is_refused(call, arguments, code, said):
-    found, out, err = call("status", *arguments)
-    assert (found, out) == (code, "")
-    assert err.startswith("hashpivot: ")
-    assert said in err
-
-
 @real
 @pytest.mark.parametrize(
     ("day", "height", "change"),

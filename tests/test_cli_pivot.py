@@ -95,21 +95,6 @@ def test_status_for_readers_has_a_line_a_miner_and_says_that_it_is_simulated(cal
     assert [line.split()[0] for line in lines[3 : 3 + len(names)]] == names
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (("--end", "2021-02-30"), 2, "--end"),
-        (("--end", "1999-01-04"), 3, "1999-01-04"),
-        (("--data", "nowhere"), 3, "nowhere"),
-    ],
-)
-def test_status_of_what_is_not_there_is_refused(call, arguments, code, said):
-    found, out, err = call("status", *arguments)
-    assert (found, out) == (code, "")
-    assert err.startswith("hashpivot: ")
-    assert said in err
-
-
 @real
 @pytest.mark.parametrize(("day", "known"), [("2024-05-31", 0.0), ("2024-06-03", 100.0)])
 def test_status_counts_a_contract_from_the_decision_that_knew_it(call, day, known):

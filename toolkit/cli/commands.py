@@ -13,7 +13,7 @@ import typer
 from toolkit.cli.network import network
 from toolkit.cli.pivot import pivot
 from toolkit.cli.signals import signals
-from toolkit.cli.terminal import AsJson, DataFolder, Runs, complain, progress, say
+from toolkit.cli.terminal import AsJson, DataFolder, Runs, answer, complain, progress, say
 from toolkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
 ) -> None:
     """Backtest a strategy and write a run folder."""
     from toolkit.record import demand_writable
+    from toolkit.report.summary import summary_lines
 
     demand_writable(runs)
     chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
@@ -81,10 +82,7 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     result = experiment.run(progress(), shlex.join(["hashpivot", *sys.argv[1:]]))
     folder = result.save(runs, page=report_page)
     page = str(folder / "report.html") if report_page else None
-    if as_json:
-        say(json.dumps(_summary(result, folder, page), allow_nan=False))
-    else:
-        _print_summary(result, folder, page)
+    answer(_summary(result, folder, page), summary_lines(result.record(), folder, page), as_json)
     if result.failures:
         complain(" ".join(result.failures) + f" The run was written to {folder}, marked failed.")
         raise typer.Exit(4)
@@ -115,25 +113,24 @@ def audit(
         deep=deep,
         progress=progress(),
     )
-    if as_json:
-        findings = [asdict(finding) for finding in found.findings]
-        answer = {
-            "strategy": experiment.name,
-            "cuts": found.cuts,
-            "differences": found.differences,
-            "deep": deep,
-            "findings": findings,
-            "cannot_see": list(found.cannot_see),
-        }
-        say(json.dumps(answer, allow_nan=False))
-    else:
-        say(f"{experiment.name}: {found.cuts} cuts, {found.differences} differences")
-        for finding in found.findings[:10]:
-            say(
-                f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
-                f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
-            )
-        say("The audit cannot see: " + "; ".join(found.cannot_see) + ".")
+    content = {
+        "strategy": experiment.name,
+        "cuts": found.cuts,
+        "differences": found.differences,
+        "deep": deep,
+        "findings": [asdict(finding) for finding in found.findings],
+        "cannot_see": list(found.cannot_see),
+    }
+    lines = [
+        f"{experiment.name}: {found.cuts} cuts, {found.differences} differences",
+        *(
+            f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
+            f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
+            for finding in found.findings[:10]
+        ),
+        "The audit cannot see: " + "; ".join(found.cannot_see) + ".",
+    ]
+    answer(content, lines, as_json)
     demand_clean(found)
 
 
@@ -163,11 +160,7 @@ def strategies(as_json: AsJson = False) -> None:
     from toolkit.settings import shipped_strategies
 
     found = shipped_strategies()
-    if as_json:
-        say(json.dumps(found))
-        return
-    for name, title in found.items():
-        say(f"{name:<22} {title}")
+    answer(found, (f"{name:<22} {title}" for name, title in found.items()), as_json)
 
 
 app.command()(signals)
@@ -220,10 +213,3 @@ def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str
         "audit": None if found is None else {"cuts": found.cuts, "differences": found.differences},
         "failures": manifest["failures"],
     }
-
-
-def _print_summary(result: BacktestResult, folder: Path, page: str | None) -> None:
-    from toolkit.report.summary import summary_lines
-
-    for line in summary_lines(result.record(), folder, page):
-        say(line)

@@ -22,11 +22,11 @@ def meeting(formula: Callable[P, T]) -> Callable[P, T]:
     """The formula, with inputs whose lengths do not meet named in a `DataError`."""
 
     @wraps(formula)
-    def checked(*inputs: P.args, **named: P.kwargs) -> T:
+    def explained(*inputs: P.args, **settings: P.kwargs) -> T:
         try:
-            return formula(*inputs, **named)
+            return formula(*inputs, **settings)
         except ValueError as error:
-            given = signature(formula).bind(*inputs, **named).arguments
+            given = signature(formula).bind(*inputs, **settings).arguments
             lengths = {name: np.shape(value) for name, value in given.items() if np.shape(value)}
             if len(set(lengths.values())) < 2:
                 raise
@@ -38,7 +38,7 @@ def meeting(formula: Callable[P, T]) -> Callable[P, T]:
                 "meet by label."
             ) from error
 
-    return checked
+    return explained
 
 
 def positive(name: str, value: object) -> Any:

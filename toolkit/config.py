@@ -11,7 +11,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import date
 from inspect import isabstract
 from pathlib import Path
@@ -30,7 +30,7 @@ from toolkit.errors import ConfigError, ToolkitError, suggestion
 from toolkit.optimize import limits, objectives
 from toolkit.optimize.costs import ProportionalCost
 from toolkit.optimize.optimizer import Optimizer
-from toolkit.panel import Panel
+from toolkit.panel import Notice, Panel
 from toolkit.risk import estimators
 from toolkit.settings import SHIPPED, locate, read_settings, shipped_folder
 from toolkit.strategy import Strategy
@@ -91,7 +91,14 @@ def panel_of(settings: DataSettings, beside: Path = Path()) -> Panel:
 
         source, universe = open_folder(beside / settings.folder, shipped_folder())
     universe = universe.leave_out(settings.without)
-    return assemble([source], universe, settings.clock, settings.start, settings.end)
+    panel = assemble([source], universe, settings.clock, settings.start, settings.end)
+    told = tuple(
+        Notice(
+            "left_out", name, "", f"{name} was left out of the universe, as [data] without asks."
+        )
+        for name in settings.without
+    )
+    return replace(panel, notices=(*told, *panel.notices))
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from toolkit.backtest.describe import (
     versions,
 )
 from toolkit.backtest.engine import Account, TimeLoop
+from toolkit.backtest.events_used import events_used
 from toolkit.backtest.limits_log import limits_log
 from toolkit.backtest.replay import TOLERANCE, Reconciliation, Replay
 from toolkit.evidence import PowerCard, independent_bets, smallest_information_ratio
@@ -81,6 +82,8 @@ class BacktestResult:
         As in `RunRecord`.
     audit, reconciliation
         None where the check was switched off; the page then says NOT CHECKED.
+    fields_read
+        Names of the panel's fields that the run read; None where that was not recorded.
     """
 
     panel: Panel
@@ -90,6 +93,7 @@ class BacktestResult:
     audit: Audit | None
     replay: Replay | None
     reconciliation: Reconciliation | None
+    fields_read: frozenset[str] | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __repr__(self) -> str:
@@ -206,11 +210,19 @@ class BacktestResult:
             sessions=sessions,
             decisions=len(allocated),
             independent_bets=independent_bets(allocated),
+            events_used=self._events_used,
             smallest_information_ratio=smallest_information_ratio(
                 sessions, self.panel.periods_per_year
             ),
             variants_tried=self.origin.variants_tried,
         )
+
+    @property
+    def _events_used(self) -> int | None:
+        made = self.account.decisions
+        if self.fields_read is None or not made:
+            return None
+        return events_used(self.panel, self.fields_read, made[0].row, made[-1].row)
 
     def metrics(self) -> dict[str, Any]:
         """Basis, and headline numbers net, gross, of the benchmark and of cash."""

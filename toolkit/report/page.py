@@ -117,6 +117,7 @@ def _details(record: RunRecord) -> dict[str, Any]:
         "fees": float(record.returns["fees"].sum()),
         "slippage": float(record.returns["slippage"].sum()),
         "endings": tables.listing(manifest.get("endings")),
+        "without": tables.left_out(notices),
         "notice_kinds": tables.kinds(notices),
         "notices": tables.listing(notices),
         "findings": tables.listing(audit.get("findings")),

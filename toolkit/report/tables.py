@@ -286,6 +286,11 @@ def ending_text(kind: Any) -> str:
     return ENDINGS.get(str(kind), words(kind))
 
 
+def left_out(notices: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Assets that a run left out of its universe on purpose."""
+    return tuple(notice["asset"] for notice in notices if notice.get("kind") == "left_out")
+
+
 def kinds(notices: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
     """Notices by kind, the most frequent first."""
     found = Counter(words(notice.get("kind", "notice")) for notice in notices)

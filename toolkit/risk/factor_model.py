@@ -46,6 +46,8 @@ class FactorModel(RiskModel):
         No factor.
     """
 
+    reads_factors: ClassVar[bool] = True
+
     factors: tuple[str, ...] = (BITCOIN, AI, EQUITY, HASH_PRICE)
     halflife: Positive = 63.0
     lookback: Sessions = 504

@@ -48,11 +48,11 @@ def beta_matched(account: Account, panel: Panel, loop: TimeLoop) -> BetaMatched 
     """The benchmark of a run; None where no bitcoin or no AI asset has a price throughout.
 
     The fund is the first AI infrastructure asset of the universe with a price throughout, which is
-    where a universe names its fund. At each order (a decision's, or an overlay's) the returns of the last 126 sessions give
-    each asset's betas to bitcoin, today's and the session before's together since New York closes
-    first, and to the fund. An asset with fewer than 63 returns is taken to be like the rest of the
-    portfolio. A negative beta counts as 0, and betas that sum to more than 1 are scaled to 1:
-    nothing is sold short or borrowed.
+    where a universe names its fund. At each order (of a decision, or of an overlay) the returns of
+    the last 126 sessions give each asset's betas to bitcoin, today's and the session before's
+    together since New York closes first, and to the fund. An asset with fewer than 63 returns is
+    taken to be like the rest of the portfolio. A negative beta counts as 0, and betas that sum to
+    more than 1 are scaled to 1: nothing is sold short or borrowed.
     """
     bitcoin = first_priced(panel, account.first, Sleeve.BITCOIN)
     fund = first_priced(panel, account.first, Sleeve.AI_INFRASTRUCTURE)

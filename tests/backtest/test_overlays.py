@@ -545,6 +545,19 @@ def test_a_halted_asset_waits_and_is_sold_when_it_trades_again():
     assert sold["SHARE"] == panel.sessions[10]
 
 
+def test_what_a_decision_still_waits_to_buy_is_kept_in_part_too():
+    coin = [100.0] * 6 + [70.0] * 24
+    sessions = sessions_between("XNYS", date(2024, 1, 2), date(2024, 12, 31))
+    halt = Halt(sessions[1].date(), sessions[9].date())
+    panel = market(coin, (halt,), SHARE=[50.0] * 30)
+    stop = DrawdownStop(stages=((0.1, 0.5),), wait=100)
+    account = account_of(panel, Holds(COIN=0.5, SHARE=0.5), stop, schedule=Schedule("quarter"))
+    bought = account.simulation.orders.set_index("asset").loc[["SHARE"]]
+    assert bought["session"].tolist() == [panel.sessions[10]]
+    assert account.simulation.weights["SHARE"].iloc[10] == pytest.approx(0.25)
+    assert account.full.weights["SHARE"].iloc[10] == pytest.approx(0.5)
+
+
 # Turnover and limits
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import tomli_w
 
+from toolkit.backtest import overlays
 from toolkit.backtest.backtester import Backtester, Checks, FillDelay
 from toolkit.backtest.engine import Progress
 from toolkit.backtest.result import BacktestResult, Origin
@@ -150,7 +151,7 @@ class Experiment:
         return strategy
 
     def backtester(self) -> Backtester:
-        """Sizing, schedule, costs and checks."""
+        """Sizing, overlays, schedule, costs and checks."""
         sizing = self._section("optimizer")
         account: AccountSettings = self._built("account", AccountSettings)
         schedule = {"start": self.data_settings().start, **self._section("schedule")}
@@ -166,6 +167,10 @@ class Experiment:
             fill_delay=account.fill_delay,
             initial_cash=account.initial_cash,
             checks=self._built("checks", Checks),
+            overlays=tuple(
+                self._part(entry, overlays, overlays.Overlay, "[[overlays]]")
+                for entry in self.settings.get("overlays", ())
+            ),
         )
 
     def panel(self) -> Panel:
@@ -221,9 +226,8 @@ class Experiment:
         sizing, risk_model = backtester.optimizer, backtester.risk_model
         optional = {
             "optimizer": None if sizing is None else _without_cost(settings_of(sizing)),
-            "risk_model": None
-            if risk_model is None
-            else {"kind": type(risk_model).__name__, **settings_of(risk_model)},
+            "risk_model": None if risk_model is None else _kind_and_settings(risk_model),
+            "overlays": [_kind_and_settings(part) for part in backtester.overlays] or None,
         }
         tried = self.settings.get("variants_tried")
         return {
@@ -340,6 +344,10 @@ class Experiment:
                 f"{self.name}.toml [strategy]: module {name!r} fails when it is imported: "
                 f"{type(error).__name__}: {error}. Correct {name}.py."
             ) from error
+
+
+def _kind_and_settings(part: Any) -> dict[str, Any]:
+    return {"kind": type(part).__name__, **settings_of(part)}
 
 
 def _without_cost(sizing: dict[str, Any]) -> dict[str, Any]:

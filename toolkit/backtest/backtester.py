@@ -13,6 +13,7 @@ from toolkit.backtest.accounts import replay_input
 from toolkit.backtest.audit import audit
 from toolkit.backtest.engine import Account, Progress, TimeLoop
 from toolkit.backtest.events_used import ReadFields
+from toolkit.backtest.overlays import Overlay
 from toolkit.backtest.replay import Reconciliation, Replay, reconcile, replay
 from toolkit.backtest.result import BacktestResult, Origin
 from toolkit.backtest.schedule import Schedule
@@ -62,6 +63,8 @@ class Backtester:
         USD, at least 1,000.
     checks
         What is checked in every run.
+    overlays
+        What of the sized book is kept after each session, by what its equity did.
     """
 
     optimizer: Optimizer | None = None
@@ -71,6 +74,7 @@ class Backtester:
     fill_delay: FillDelay = 1
     initial_cash: Positive = 1_000_000.0
     checks: Checks = field(default_factory=Checks)
+    overlays: tuple[Overlay, ...] = ()
 
     @property
     def loop(self) -> TimeLoop:
@@ -82,6 +86,7 @@ class Backtester:
             self.schedule,
             self.fill_delay,
             self.initial_cash,
+            self.overlays,
         )
 
     def run(

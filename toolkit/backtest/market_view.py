@@ -17,7 +17,6 @@ from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.risk.factors import factor_returns
 from toolkit.risk.scenarios import HistoricalScenarios, ScenarioModel
 from toolkit.risk.stress import Stress, stress_losses
-from toolkit.strategy import Strategy
 
 
 @dataclass(frozen=True)

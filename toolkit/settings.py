@@ -22,11 +22,14 @@ SECTIONS = (
     "optimizer",
     "risk_model",
     "overlays",
+    "scenarios",
+    "stress",
     "cost",
     "account",
     "checks",
 )
-_NO_TABLES = ("title", "variants_tried", "overlays")
+_LISTS = ("overlays", "stress")
+_NO_TABLES = ("title", "variants_tried", *_LISTS)
 _LARGEST_FILE_BYTES = 1_000_000
 _LARGEST_COUNT = 10**9
 
@@ -53,8 +56,8 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
             raise ConfigError(
                 f"{path}: unknown section {section!r}. {suggestion(section, SECTIONS)}"
             )
-        if section == "overlays" and not isinstance(content, list):
-            raise ConfigError(f"{path}: overlays is a list of tables, each headed [[overlays]].")
+        if section in _LISTS and not isinstance(content, list):
+            raise ConfigError(f"{path}: {section} is a list of tables, each headed [[{section}]].")
         if section not in _NO_TABLES and not isinstance(content, dict):
             raise ConfigError(f"{path}: {section} must be a table: [{section}].")
     tried = settings.get("variants_tried", 1)

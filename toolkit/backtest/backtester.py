@@ -13,6 +13,7 @@ from toolkit.backtest.accounts import replay_input
 from toolkit.backtest.audit import audit
 from toolkit.backtest.engine import Account, Progress, TimeLoop
 from toolkit.backtest.events_used import ReadFields
+from toolkit.backtest.market_view import Outlook
 from toolkit.backtest.overlays import Overlay
 from toolkit.backtest.replay import Reconciliation, Replay, reconcile, replay
 from toolkit.backtest.result import BacktestResult, Origin
@@ -65,6 +66,8 @@ class Backtester:
         What is checked in every run.
     overlays
         What of the sized book is kept after each session, by what its equity did.
+    outlook
+        Scenarios and stresses, for objectives and limits that ask.
     """
 
     optimizer: Optimizer | None = None
@@ -75,6 +78,7 @@ class Backtester:
     initial_cash: Positive = 1_000_000.0
     checks: Checks = field(default_factory=Checks)
     overlays: tuple[Overlay, ...] = ()
+    outlook: Outlook = field(default_factory=Outlook)
 
     @property
     def loop(self) -> TimeLoop:
@@ -87,6 +91,7 @@ class Backtester:
             self.fill_delay,
             self.initial_cash,
             self.overlays,
+            self.outlook,
         )
 
     def run(

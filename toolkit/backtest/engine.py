@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from toolkit.backtest.accounts import market_of, open_for_orders
 from toolkit.backtest.exposure import Exposure, Order
 from toolkit.backtest.inputs import checked_targets
 from toolkit.backtest.ledger import Simulation
+from toolkit.backtest.market_view import MarketView, Outlook
 from toolkit.backtest.overlays import Overlay
 from toolkit.backtest.schedule import Schedule
 from toolkit.backtest.watch import Watch
@@ -22,7 +23,7 @@ from toolkit.optimize.decision import Allocation, Decision
 from toolkit.optimize.optimizer import Optimizer
 from toolkit.optimize.program import Program
 from toolkit.panel import Panel
-from toolkit.risk.estimators import CovarianceEstimate, RiskModel
+from toolkit.risk.estimators import RiskModel
 from toolkit.strategy import Strategy
 
 Floats = NDArray[np.float64]
@@ -88,6 +89,8 @@ class TimeLoop:
         The rates the ledger charges; the optimizer has its own reference to the same object.
     overlays
         What of the sized book is kept, by what its equity did.
+    outlook
+        Scenarios and stresses, for objectives and limits that ask.
     """
 
     optimizer: Optimizer | None
@@ -97,6 +100,7 @@ class TimeLoop:
     fill_delay: int
     initial_cash: float
     overlays: tuple[Overlay, ...] = ()
+    outlook: Outlook = field(default_factory=Outlook)
 
     def run(self, strategy: Strategy, panel: Panel, progress: Progress | None = None) -> Account:
         """Account of the strategy over the panel."""
@@ -110,7 +114,8 @@ class TimeLoop:
         market = market_of(panel, self.cost.rates(), first)
         watch = Watch(self.overlays, panel.periods_per_year) if self.overlays else None
         exposure = Exposure(market, self.initial_cash, self.fill_delay, watch)
-        desk = Desk(self, panel, exposure, first)
+        expected = strategy.expected_returns(panel, signals)
+        desk = Desk(self, panel, exposure, first, expected)
         decisions: list[SizedDecision] = []
         for count, row in enumerate(rows):
             exposure.reach(int(row) - first)
@@ -134,6 +139,10 @@ class TimeLoop:
             watch=watch,
         )
 
+    def view(self, panel: Panel) -> MarketView:
+        """What is estimated of a panel for sizing."""
+        return MarketView(self.risk_model, self.outlook, panel)
+
     def _demand_filled_between(self, rows: NDArray[np.int64]) -> None:
         """Refuse a delay beyond the next decision, which would not know of the open order."""
         shortest = np.diff(rows[1:]).min(initial=self.fill_delay)
@@ -151,11 +160,19 @@ class Desk:
     It sizes the book at full share, whatever overlays keep of it.
     """
 
-    def __init__(self, loop: TimeLoop, panel: Panel, exposure: Exposure, first: int) -> None:
+    def __init__(
+        self,
+        loop: TimeLoop,
+        panel: Panel,
+        exposure: Exposure,
+        first: int,
+        expected: pd.DataFrame | None = None,
+    ) -> None:
         self.loop, self.panel, self.exposure, self.first = loop, panel, exposure, first
+        self.expected = expected
         self.ledger = exposure.full
         self.assets = list(panel.universe.ids)
-        self.returns = returns_for_risk(panel)
+        self.view = loop.view(panel)
         self.eligible, self.open = panel.eligible(), open_for_orders(panel)
         self.risky = np.array([not asset.is_cash for asset in panel.universe])
         self.program: Program | None = (
@@ -173,9 +190,8 @@ class Desk:
 
     def _decision(self, row: int, target: pd.Series, previous: SizedDecision | None) -> Decision:
         at = row - self.first
-        estimate = covariance_at(
-            self.loop.risk_model, self.returns, row, self.panel.periods_per_year
-        )
+        estimate = self.view.covariance(row)
+        needs = () if self.program is None else self.program.needs
         return Decision(
             session=self.panel.sessions[row],
             target=target,
@@ -184,8 +200,21 @@ class Desk:
             tradable=self.open.iloc[row],
             buyable=self.eligible.iloc[row],
             covariance=None if estimate is None else estimate.matrix,
+            expected_returns=self._expected(row) if "expected_returns" in needs else None,
+            scenarios=self.view.scenarios(row) if "scenarios" in needs else None,
+            betas=self.view.betas(row) if "betas" in needs else None,
+            stress=self.view.stress(row) if "stress" in needs else None,
             proceeds=0.0 if previous is None else self._proceeds(previous.row, row),
         )
+
+    def _expected(self, row: int) -> pd.Series:
+        """The strategy's expected returns, of the assets it has one of."""
+        if self.expected is None:
+            raise ConfigError(
+                "The objective or a limit reads expected returns, and the strategy has none. "
+                "Give it a method expected_returns, or choose another objective."
+            )
+        return self.expected.iloc[row].dropna()
 
     def _current(self, at: int) -> pd.Series | None:
         """Weights held, or None while nothing was ever bought: then it is the first investment."""
@@ -201,20 +230,6 @@ class Desk:
             if since - self.first < settled <= row - self.first:
                 paid -= book.trades[settled, column] * market.prices[settled, column]
         return float(paid / book.equity[row - self.first])
-
-
-def returns_for_risk(panel: Panel) -> pd.DataFrame:
-    """Returns without cash and without halts, whose zeros say nothing about the risk."""
-    returns = np.where(open_for_orders(panel), panel.returns(), np.nan)
-    risky = np.array([not asset.is_cash for asset in panel.universe], dtype=bool)
-    return pd.DataFrame(returns[:, risky], panel.sessions, panel.universe.columns[risky])
-
-
-def covariance_at(
-    model: RiskModel | None, returns: pd.DataFrame, row: int, periods_per_year: float
-) -> CovarianceEstimate | None:
-    """Covariance from the returns up to a row; None without a risk model."""
-    return None if model is None else model.covariance(returns.iloc[: row + 1], periods_per_year)
 
 
 def dense_targets(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import field
 from functools import cached_property
 
 import numpy as np
@@ -17,32 +16,30 @@ from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.risk.factors import factor_returns
 from toolkit.risk.scenarios import HistoricalScenarios, ScenarioModel
 from toolkit.risk.stress import Stress, stress_losses
+from toolkit.units import component
 
 
-@dataclass(frozen=True)
-class MarketModels:
-    """How the market is estimated for sizing.
+@component
+class Outlook:
+    """What could happen to the market, for objectives and limits that ask.
 
     Parameters
     ----------
-    risk
-        Covariance; None gives none.
     scenarios
-        Scenarios of one session, where an objective or a limit reads them.
+        How the scenarios of the next session are drawn.
     stresses
-        Events with losses, where a limit reads them.
+        Events with what each sleeve or asset loses in them.
     """
 
-    risk: RiskModel | None = None
-    scenarios: ScenarioModel = HistoricalScenarios()
-    stresses: Sequence[Stress] = ()
+    scenarios: ScenarioModel = field(default_factory=HistoricalScenarios)
+    stresses: tuple[Stress, ...] = ()
 
 
 class MarketView:
     """Estimates at each decision of a panel, each from returns up to that session."""
 
-    def __init__(self, models: MarketModels, panel: Panel) -> None:
-        self.models, self.panel = models, panel
+    def __init__(self, risk_model: RiskModel | None, outlook: Outlook, panel: Panel) -> None:
+        self.risk_model, self.outlook, self.panel = risk_model, outlook, panel
         self.returns = returns_for_risk(panel)
 
     @cached_property
@@ -52,18 +49,19 @@ class MarketView:
 
     def covariance(self, row: int) -> CovarianceEstimate | None:
         """Annual covariance; None without a risk model."""
-        if self.models.risk is None:
+        model, years = self.risk_model, self.panel.periods_per_year
+        if model is None:
             return None
-        factors = self.factors.iloc[: row + 1] if self.models.risk.reads_factors else None
-        return self.models.risk.covariance(
-            self.returns.iloc[: row + 1], self.panel.periods_per_year, factors
-        )
+        returns = self.returns.iloc[: row + 1]
+        if not model.reads_factors:
+            return model.covariance(returns, years)
+        return model.covariance(returns, years, self.factors.iloc[: row + 1])
 
     def scenarios(self, row: int) -> pd.DataFrame:
         """Simple returns that the next session may bring: scenarios x assets."""
         day = self.panel.sessions[row].date()
         sleeves = {a.id: a.sleeve_on(day).value for a in self.panel.universe if not a.is_cash}
-        return self.models.scenarios.scenarios(self.returns.iloc[: row + 1], sleeves).returns
+        return self.outlook.scenarios.scenarios(self.returns.iloc[: row + 1], sleeves).returns
 
     def betas(self, row: int) -> pd.DataFrame:
         """Beta of each asset to each factor: assets x factors."""
@@ -71,13 +69,13 @@ class MarketView:
 
     def stress(self, row: int) -> pd.DataFrame:
         """Return of each asset under each stress."""
-        if not self.models.stresses:
+        if not self.outlook.stresses:
             raise ConfigError(
                 "A limit on stress losses needs stresses. Add tables [[stress]] with a name and "
                 "the losses by sleeve or asset to the experiment."
             )
         day = self.panel.sessions[row].date()
-        return -stress_losses(self.models.stresses, self.panel.universe, day)
+        return -stress_losses(self.outlook.stresses, self.panel.universe, day)
 
 
 def returns_for_risk(panel: Panel) -> pd.DataFrame:

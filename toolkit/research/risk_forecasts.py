@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.backtest.engine import returns_for_risk
+from toolkit.backtest.market_view import returns_for_risk
 from toolkit.clock import Period, ends_of
 from toolkit.errors import ConfigError, InsufficientHistoryError
 from toolkit.metrics import expected_shortfall, value_at_risk

@@ -13,11 +13,15 @@ import pandas as pd
 import pytest
 
 from toolkit.backtest import forward_ledger
+from toolkit.backtest.backtester import Backtester, Checks
 from toolkit.backtest.forward_ledger import Entry
 from toolkit.backtest.forward_scores import compounded, is_forward, scores
+from toolkit.backtest.schedule import Schedule
 from toolkit.config import DataSettings, panel_of
 from toolkit.errors import ConfigError, DataError, SourceUnavailableError, TamperedLedgerError
+from toolkit.optimize import ProportionalCost
 from toolkit.panel import Panel
+from toolkit.strategy import Strategy
 
 ENTRY = Entry(
     recorded_at="2024-06-11T01:00:00Z", asof="2024-06-10", strategy="mine", config="c" * 64,
@@ -159,31 +163,45 @@ def test_early_closes_and_other_clocks_are_their_own():
     assert is_forward(replace(ENTRY, fill_delay=2, recorded_at="2024-06-12T19:00:00Z"))
 
 
-def test_an_entry_earns_what_its_weights_earn_from_fill_to_fill(panel):
-    mixed = {"TENSOR": 0.6, "RACKS": 0.3, "CASH": 0.1}
+class Written(Strategy):
+    """Targets of a table, and no decision on other sessions."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    def targets(self, panel, signals=None):
+        return self.table.reindex(panel.sessions)
+
+
+def test_an_entry_earns_what_a_backtest_with_its_orders_earns_from_fill_to_fill(panel):
+    mixed = {"SIMBTC": 0.5, "TENSOR": 0.4, "CASH": 0.1}
     chain = [entry_of("2024-06-10", weights=mixed), entry_of("2024-08-12", weights={"TENSOR": 1.0})]
     found = scores(list(enumerate(chain, 1)), panel)
-    assert [(s.filled, s.until) for s in found] == [
-        ("2024-06-11", "2024-08-13"),
-        ("2024-08-13", "2025-01-03"),
-    ]
+    fills = ["2024-06-11", "2024-08-13", "2025-01-03"]
+    assert [(s.filled, s.until) for s in found] == [tuple(fills[:2]), tuple(fills[1:])]
     assert all(score.forward for score in found)
-    prices = panel.prices().loc[["2024-06-11", "2024-08-13", "2025-01-03"]]
-    earned = prices.to_numpy()[1:] / prices.to_numpy()[:-1] - 1.0
-    moves = pd.DataFrame(earned, [1, 2], prices.columns)
-    free = [replace(entry, fee=0.0, slippage=0.0) for entry in chain]
-    costless = scores(list(enumerate(free, 1)), panel)
-    expected = [sum(w * moves.loc[1, name] for name, w in mixed.items()), moves.loc[2, "TENSOR"]]
-    assert [score.net for score in costless] == pytest.approx(expected, abs=1e-9)
-    for score, (_, row) in zip(found, moves.iterrows(), strict=True):
-        assert (score.bitcoin, score.cash) == pytest.approx((row["SIMBTC"], row["CASH"]))
-    paid = [free.net - net.net for free, net in zip(costless, found, strict=True)]
-    bought = 0.9 * 0.003 * (1.0 + expected[0])
-    assert paid[0] == pytest.approx(bought, rel=0.01)
-    drifted = 0.6 * (1.0 + moves.loc[1, "TENSOR"]) / (1.0 + expected[0])
-    sold = 0.3 * (1.0 + moves.loc[1, "RACKS"]) / (1.0 + expected[0])
-    traded = (1.0 - drifted + sold) * 0.003
-    assert paid[1] == pytest.approx(traded * (1.0 + expected[1]), rel=0.01)
+    days = pd.DatetimeIndex([entry.asof for entry in chain])
+    table = pd.DataFrame([dict(entry.weights) for entry in chain], days).fillna(0.0)
+    backtest = Backtester(
+        cost=ProportionalCost(fee_bps=10.0, half_spread_bps=20.0, slippage_bps=0.0),
+        schedule=Schedule(every="day"),
+        checks=Checks(audit_cuts=0, replay=False),
+    )
+    account = backtest.loop.run(Written(table), panel).simulation
+    before_costs = account.equity + account.fees + account.slippage
+    expected = [
+        before_costs[fills[1]] / before_costs[fills[0]] - 1.0,
+        account.equity[fills[2]] / before_costs[fills[1]] - 1.0,
+    ]
+    assert [score.net for score in found] == pytest.approx(expected, abs=1e-12)
+    prices = panel.prices().loc[fills]
+    for score, row in zip(found, (0, 1), strict=True):
+        for name, earned in (("SIMBTC", score.bitcoin), ("CASH", score.cash)):
+            assert earned == pytest.approx(prices[name].iloc[row + 1] / prices[name].iloc[row] - 1)
+    free = scores([(1, replace(chain[0], fee=0.0, slippage=0.0))], panel)[0]
+    dear = scores([(1, chain[0])], panel)[0]
+    paid = 0.9 * 0.003 * (1.0 + free.net)
+    assert free.net - dear.net == pytest.approx(paid, rel=0.01)
 
 
 def test_what_was_recorded_late_cannot_end_or_improve_what_was_recorded_in_time(panel):

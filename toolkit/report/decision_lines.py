@@ -171,7 +171,7 @@ def _limits(told: Content) -> list[str]:
             if told["status"] == ("not sized")
             else []
         )
-    lines = ["", f"{'limit':<36}{'cap':>8}{'target':>9}{'sized':>8}"]
+    lines = ["", f"{'limit':<34}{'cap':>8}{'target':>9}{'sized':>8}"]
     for limit in told["limits"]:
         remarks = [
             *(["changes the target"] if limit["changed_target"] else []),
@@ -181,9 +181,9 @@ def _limits(told: Content) -> list[str]:
         worth = limit["shadow_price"]
         if worth is not None:
             remarks.append(f"worth {ratio(worth, 3)}")
-        name = limit["name"] if len(limit["name"]) <= 35 else limit["name"][:32] + "..."
+        name = limit["name"] if len(limit["name"]) <= 33 else limit["name"][:30] + "..."
         lines.append(
-            f"{name:<36}{plain(limit['cap']):>8}{_short(limit['at_target']):>9}"
+            f"{name:<34}{plain(limit['cap']):>8}{_short(limit['at_target']):>9}"
             f"{_short(limit['at_weights']):>8}  {', '.join(remarks)}".rstrip()
         )
     if any(limit["shadow_price"] is not None for limit in told["limits"]):

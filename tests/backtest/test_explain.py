@@ -10,6 +10,7 @@ import pytest
 
 from toolkit.backtest.engine import Account, TimeLoop
 from toolkit.backtest.explain import Explanation, explain
+from toolkit.backtest.overlays import VolatilityTarget
 from toolkit.config import Experiment
 from toolkit.errors import DataError
 from toolkit.optimize import MaxWeight
@@ -143,6 +144,20 @@ def test_the_future_changes_no_explanation(loop, strategy, panel, account):
         assert full[part] == pytest.approx(past[part], abs=1e-9)
     for one, other in zip(full["without"], past["without"], strict=True):
         assert one["target"] == pytest.approx(other["target"], abs=1e-9)
+
+
+def test_what_overlays_keep_is_kept_without_a_signal_too(loop, strategy, panel):
+    watched = replace(loop, overlays=(VolatilityTarget(target=0.1, floor=0.2),))
+    account = watched.run(strategy, panel)
+    made = account.decisions[-1]
+    share = next(o.share for o in account.orders if o.row == made.row - account.first)
+    assert share < 1.0
+    found = explain(watched, strategy, panel, account.signals, made, share)
+    same = [each for each in found.without if (each.target - found.target).abs().max() < 1e-12]
+    assert same
+    for each in same:
+        assert (each.weights - made.weights).abs().max() <= 1e-9
+    pd.testing.assert_series_equal(found.change, made.sized - made.decision.current)
 
 
 def test_a_strategy_that_refuses_to_go_without_is_quoted(loop, strategy, panel, account):

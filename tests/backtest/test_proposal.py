@@ -277,8 +277,11 @@ def test_bad_holdings_are_refused_with_file_and_line(tmp_path, panel, text, kind
     assert "held.csv" in str(refused.value)
 
 
-def test_a_holding_without_a_price_is_refused(loop, strategy, panel):
-    cut = panel.until(panel.sessions[-1])
+def test_a_holding_without_a_price_is_refused():
+    # Over the whole market one name has come to its end.
+    bare = Experiment.from_toml("bitcoin_only", ["data.start=2017-01-03"])
+    loop, strategy, whole = bare.backtester().loop, bare.strategy(), bare.panel()
+    cut = whole.until(whole.sessions[-1])
     unpriced = next(name for name, p in cut.prices().iloc[-1].items() if not p > 0.0)
     with pytest.raises(DataError, match=f"{unpriced}, which has no price"):
         propose(loop, strategy, cut, Holdings({unpriced: 1.0}, 10.0))

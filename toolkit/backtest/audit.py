@@ -185,8 +185,8 @@ class _Examination:
 
     def _up_to(self, cut: pd.Timestamp, panel: Panel, frames: Frames, view: MarketView) -> Frames:
         """Outputs at or before a cut, and what the risk model says there."""
-        known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
+        known = {name: _until(cut, row, frame) for name, frame in frames.items()}
         estimate = view.covariance(row)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
@@ -211,6 +211,13 @@ class _Examination:
         return " and ".join(culprits)
 
 
+def _until(cut: pd.Timestamp, row: int, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a frame at or before a cut, most likely those up to its row of the sessions."""
+    if len(frame) == row + 1 and frame.index[row] == cut:
+        return frame
+    return frame.loc[:cut]
+
+
 def _without(panel: Panel, past: Panel, part: str) -> Panel:
     """The panel with one part as it was in the past."""
     if part == _SESSIONS:
@@ -232,8 +239,13 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     An asset that the past does not know may have no weight. What else is said of it is of no use.
     """
     is_weight = name in (_TARGETS, _SIZED)
-    rows = seen.index if name == _COVARIANCE else full.index.union(seen.index)
-    columns = full.columns.union(seen.columns, sort=False) if is_weight else seen.columns
+    rows = seen.index
+    if name != _COVARIANCE and not full.index.equals(rows):
+        rows = full.index.union(rows)
+    columns, later = seen.columns, seen.columns[:0]
+    if is_weight and not full.columns.equals(columns):
+        later = full.columns.difference(columns, sort=False)
+        columns = columns.append(later)
     left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
     if np.array_equal(left, right, equal_nan=True):
         return None
@@ -242,7 +254,7 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     with np.errstate(invalid="ignore"):
         equal = np.abs(left - right) <= size * (SIZED_TOLERANCE if name == _SIZED else TOLERANCE)
     equal |= (left == right) | (np.isnan(left) & np.isnan(right))
-    equal |= ~columns.isin(seen.columns) & (left == 0.0)
+    equal |= columns.isin(later) & (left == 0.0)
     if equal.all():
         return None
     row, column = (int(places[0]) for places in np.nonzero(~equal))
@@ -251,9 +263,14 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
 
 
 def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
-    if not (frame.index.equals(rows) and frame.columns.equals(columns)):
-        frame = frame.reindex(index=rows, columns=columns)
-    return frame.to_numpy(dtype=float)
+    """Values at the rows and columns, NaN where the frame has none."""
+    if not frame.index.equals(rows):
+        frame = frame.reindex(index=rows)
+    values = frame.to_numpy(dtype=float)
+    if frame.columns.equals(columns):
+        return values
+    absent = np.full((len(values), 1), np.nan)
+    return np.hstack([values, absent])[:, frame.columns.get_indexer(columns)]
 
 
 def _finite(value: float) -> float | None:

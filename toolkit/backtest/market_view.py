@@ -17,6 +17,7 @@ from toolkit.risk.factors import factor_returns
 from toolkit.risk.scenarios import HistoricalScenarios, ScenarioModel
 from toolkit.risk.stress import Stress, stress_losses
 from toolkit.units import component
+from toolkit.universe import labels_of
 
 
 @component
@@ -80,6 +81,8 @@ class MarketView:
 
 def returns_for_risk(panel: Panel) -> pd.DataFrame:
     """Returns without cash and without halts, whose zeros say nothing about the risk."""
-    returns = np.where(open_for_orders(panel), panel.returns(), np.nan)
-    risky = np.array([not asset.is_cash for asset in panel.universe], dtype=bool)
-    return pd.DataFrame(returns[:, risky], panel.sessions, panel.universe.columns[risky])
+    traded = open_for_orders(panel).to_numpy()
+    returns = np.where(traded, panel.returns().to_numpy(), np.nan)
+    risky = [column for column, asset in enumerate(panel.universe) if not asset.is_cash]
+    names = labels_of(*(asset.id for asset in panel.universe if not asset.is_cash))
+    return pd.DataFrame(returns[:, risky], panel.sessions, names)

@@ -15,6 +15,7 @@ from toolkit.strategy import (
     Strategy,
     decided_where_invested,
     demand_at_most_one,
+    proportions,
     share_equally,
     share_in_proportion,
 )
@@ -93,9 +94,9 @@ def sum_of_sleeves(panel: Panel, shares: Shares, among: pd.DataFrame | None = No
     """
     weights = np.zeros((len(panel.sessions), len(panel.universe)))
     for sleeves, share in shares.items():
-        members = panel.members((sleeves,) if isinstance(sleeves, Sleeve) else sleeves)
-        counted = members if among is None else members & among
-        weights += np.reshape(share, (-1, 1)) * share_equally(counted).to_numpy()
+        members = panel.members((sleeves,) if isinstance(sleeves, Sleeve) else sleeves).to_numpy()
+        counted = members if among is None else members & among.to_numpy()
+        weights += np.reshape(share, (-1, 1)) * proportions(counted.astype(float))
     return pd.DataFrame(weights, panel.sessions, panel.universe.columns, copy=False)
 
 

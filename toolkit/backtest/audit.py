@@ -23,6 +23,7 @@ from toolkit.backtest.market_view import MarketView
 from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
+from toolkit.universe import labels_of
 
 TOLERANCE = 1e-9
 """Sums in another memory layout differ in the last bits; a peek differs by much more."""
@@ -239,14 +240,18 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     An asset that the past does not know may have no weight. What else is said of it is of no use.
     """
     is_weight = name in (_TARGETS, _SIZED)
-    rows = seen.index
-    if name != _COVARIANCE and not full.index.equals(rows):
-        rows = full.index.union(rows)
-    columns, later = seen.columns, seen.columns[:0]
-    if is_weight and not full.columns.equals(columns):
-        later = full.columns.difference(columns, sort=False)
-        columns = columns.append(later)
-    left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
+    rows, columns = seen.index, seen.columns
+    if full.index.equals(rows) and full.columns.equals(columns):
+        left, right = full.to_numpy(dtype=float), seen.to_numpy(dtype=float)
+    else:
+        if name != _COVARIANCE:
+            rows = full.index.union(rows)
+        known = columns.tolist()
+        later = [asset for asset in full.columns.tolist() if is_weight and asset not in known]
+        columns = labels_of(*known, *later)
+        left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
+        # No weight is the same as a weight of 0.
+        right[:, len(known) :][left[:, len(known) :] == 0.0] = 0.0
     if np.array_equal(left, right, equal_nan=True):
         return None
     size = 1.0 if is_weight else np.abs(left[np.isfinite(left)]).max(initial=0.0)
@@ -254,7 +259,6 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     with np.errstate(invalid="ignore"):
         equal = np.abs(left - right) <= size * (SIZED_TOLERANCE if name == _SIZED else TOLERANCE)
     equal |= (left == right) | (np.isnan(left) & np.isnan(right))
-    equal |= columns.isin(later) & (left == 0.0)
     if equal.all():
         return None
     row, column = (int(places[0]) for places in np.nonzero(~equal))
@@ -263,14 +267,12 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
 
 
 def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
-    """Values at the rows and columns, NaN where the frame has none."""
+    """A copy of the values at the rows and columns, NaN where the frame has none."""
     if not frame.index.equals(rows):
         frame = frame.reindex(index=rows)
-    values = frame.to_numpy(dtype=float)
-    if frame.columns.equals(columns):
-        return values
-    absent = np.full((len(values), 1), np.nan)
-    return np.hstack([values, absent])[:, frame.columns.get_indexer(columns)]
+    absent = np.full((len(frame), 1), np.nan)
+    values = np.hstack([frame.to_numpy(dtype=float), absent])
+    return values[:, frame.columns.get_indexer(columns)]
 
 
 def _finite(value: float) -> float | None:

@@ -180,8 +180,10 @@ def forecast_epochs(
     elapsed_seconds: npt.ArrayLike,
     elapsed_error_seconds: float = 3600.0,
     epochs: int = FIT_EPOCHS,
-) -> pd.DataFrame:
+) -> dict[str, Numbers]:
     """Forecasts of many moments, each with the prior that the epochs before its own give.
+
+    Arrays by the names of the attributes of `RetargetForecast`.
 
     Parameters
     ----------
@@ -205,7 +207,7 @@ def forecast_epochs(
     growth, volatility = _fitted(sliding_window_view(levels, epochs + 1))
     progress = _Progress(levels[epoch], blocks, elapsed_seconds)
     fit = epoch - epochs
-    return pd.DataFrame(_forecast(progress, growth[fit], volatility[fit], elapsed_error_seconds))
+    return _forecast(progress, growth[fit], volatility[fit], elapsed_error_seconds)
 
 
 def fit_prior(

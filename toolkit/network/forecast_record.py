@@ -138,7 +138,7 @@ def past_forecasts(
     )
     outcome = changes[epoch]
     luck = np.sqrt(2.0 / np.pi * (BLOCKS_PER_EPOCH - blocks)) / INTERVALS
-    return forecasts.assign(
+    return pd.DataFrame(forecasts).assign(
         epoch=epoch,
         point=rows["point"],
         day_end=rows["day_end"],

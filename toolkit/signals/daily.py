@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from toolkit.clock import decision_times
@@ -148,6 +149,16 @@ def trailing_mean(values: Floats, days: int) -> Floats:
     moved = np.append(True, values[1:] != values[:-1])[: len(values)]
     still = rows - np.maximum.accumulate(np.where(moved, rows, 0)) >= days - 1
     return np.where(still, values, mean)
+
+
+def trailing_rank(values: Floats, days: int) -> Floats:
+    """Share of the last values up to each one that are no higher; NaN where a mean would be."""
+    share = np.full(len(values), np.nan)
+    if len(values) >= days:
+        windows = sliding_window_view(values, days)
+        lower = np.count_nonzero(windows <= windows[:, -1:], axis=1) / days
+        share[days - 1 :] = np.where(np.isnan(windows).any(axis=1), np.nan, lower)
+    return share
 
 
 def _has_every_day(field: Field) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from toolkit.errors import DataError
 from toolkit.network.economics import mining_margin, unit_power_cost
 from toolkit.panel import Field, Panel
 from toolkit.signals.daily import (
@@ -12,6 +14,7 @@ from toolkit.signals.daily import (
     difficulty_by_day,
     known_by_day,
     together,
+    trailing_rank,
 )
 from toolkit.signals.hardware import Fleet
 from toolkit.signals.published import PublishedSignal
@@ -102,8 +105,8 @@ class HashPricePercentile(PublishedSignal):
         else:
             daily = over_cost(panel, self.cost)
             value = daily.column("hash_price") / daily.column("unit_cost")
-        rank = pd.Series(value).rolling(self.window_days).rank(method="max", pct=True)
-        return daily.derive("hash_price_percentile", rank.to_numpy(), "share of days")
+        rank = trailing_rank(value, self.window_days)
+        return daily.derive("hash_price_percentile", rank, "share of days")
 
 
 @component
@@ -130,9 +133,15 @@ class MinerMargin(PublishedSignal):
     def rows(self, panel: Panel) -> Field:
         """Margin after each day."""
         daily = over_cost(panel, self.cost)
-        # As series, so that a message tells the day of what is wrong.
-        margin = mining_margin(daily.values["hash_price"], daily.values["unit_cost"])
-        return daily.derive("miner_margin", margin.to_numpy(), "fraction")
+        earned = daily.column("hash_price")
+        if (earned == 0.0).any():
+            day = daily.values.index[int(np.argmax(earned == 0.0))].date()
+            raise DataError(
+                f"hash_price ({daily.source}) of {day} is 0, which leaves no margin. Leave the cell "
+                "empty if it is unknown."
+            )
+        margin = mining_margin(earned, daily.column("unit_cost"))
+        return daily.derive("miner_margin", margin, "fraction")
 
 
 def over_cost(panel: Panel, cost: FleetCost) -> Field:

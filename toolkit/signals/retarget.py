@@ -67,7 +67,7 @@ class NextRetarget(PublishedSignal):
         told, epoch, blocks, elapsed = self._progress(source, daily)
         if len(told):
             found = forecast_epochs(source.column(), epoch, blocks, elapsed)
-            table[told] = found[list(_COLUMNS)].to_numpy()
+            table[told] = np.column_stack([found[name] for name in _COLUMNS])
         frame = pd.DataFrame(table, daily.values.index, labels_of(*_COLUMNS), copy=False)
         return Field(frame, daily.available_at, "fraction", f"{source.source}; {daily.source}")
 

@@ -38,22 +38,23 @@ HOMES = {
     "vectorbt_rust": {"doctor.py"},
     "cvxpy": {"optimize/", "doctor.py"},
     "clarabel": {"optimize/"},
-    "highspy": {"optimize/"},
-    "piqp": {"optimize/"},
+    "highspy": {"optimize/tail.py"},
+    "piqp": {"optimize/quadratic.py", "optimize/sharpe.py"},
     "numba": {"backtest/kernel.py", "network/block_clock.py"},
     "exchange_calendars": {"clock.py"},
     "jinja2": {"report/page.py"},
     "matplotlib": {"report/picture.py"},
     "typer": {"cli/"},
     "pyarrow": {"data/tables.py", "record.py"},
+    "arch": {"risk/"},
     "sklearn": {"risk/"},
     "yfinance": set(),
     "quantstats": set(),
     "ffn": set(),
 }
 
-LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "numba", "exchange_calendars", "sklearn",
-        "pyarrow", "matplotlib")  # fmt: skip
+LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "highspy", "piqp", "numba", "arch",
+        "statsmodels", "exchange_calendars", "sklearn", "pyarrow", "matplotlib")  # fmt: skip
 
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "print", "breakpoint", "input"}

@@ -365,3 +365,4 @@ def test_assets_are_left_out_of_the_data_on_demand():
     panel = Experiment.from_toml("equal_weight", ['data.without=["TENSOR", "ORPHAN"]']).panel()
     assert not {"TENSOR", "ORPHAN"} & set(panel.universe.ids)
     assert "TENSOR" not in panel.prices()
+    assert [n.asset for n in panel.notices if n.kind == "left_out"] == ["TENSOR", "ORPHAN"]

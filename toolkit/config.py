@@ -11,7 +11,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import date
 from inspect import isabstract
 from pathlib import Path
@@ -20,18 +20,21 @@ from typing import Any
 
 import tomli_w
 
+from toolkit import optimize
+from toolkit.backtest import overlays
 from toolkit.backtest.backtester import Backtester, Checks, FillDelay
 from toolkit.backtest.engine import Progress
+from toolkit.backtest.market_view import Outlook
 from toolkit.backtest.result import BacktestResult, Origin
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import ClockName
 from toolkit.data.source import DataSource
 from toolkit.errors import ConfigError, ToolkitError, suggestion
-from toolkit.optimize import limits, objectives
 from toolkit.optimize.costs import ProportionalCost
 from toolkit.optimize.optimizer import Optimizer
-from toolkit.panel import Panel
-from toolkit.risk import estimators
+from toolkit.panel import Notice, Panel
+from toolkit.risk import estimators, scenarios
+from toolkit.risk.stress import Stress
 from toolkit.settings import SHIPPED, locate, read_settings, shipped_folder
 from toolkit.strategy import Strategy
 from toolkit.units import Positive, component, settings_of
@@ -91,7 +94,14 @@ def panel_of(settings: DataSettings, beside: Path = Path()) -> Panel:
 
         source, universe = open_folder(beside / settings.folder, shipped_folder())
     universe = universe.leave_out(settings.without)
-    return assemble([source], universe, settings.clock, settings.start, settings.end)
+    panel = assemble([source], universe, settings.clock, settings.start, settings.end)
+    told = tuple(
+        Notice(
+            "left_out", name, "", f"{name} was left out of the universe, as [data] without asks."
+        )
+        for name in settings.without
+    )
+    return replace(panel, notices=(*told, *panel.notices))
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,7 @@ class Experiment:
         return strategy
 
     def backtester(self) -> Backtester:
-        """Sizing, schedule, costs and checks."""
+        """Sizing, overlays, schedule, costs and checks."""
         sizing = self._section("optimizer")
         account: AccountSettings = self._built("account", AccountSettings)
         schedule = {"start": self.data_settings().start, **self._section("schedule")}
@@ -159,6 +169,11 @@ class Experiment:
             fill_delay=account.fill_delay,
             initial_cash=account.initial_cash,
             checks=self._built("checks", Checks),
+            overlays=tuple(
+                self._part(entry, overlays, overlays.Overlay, "[[overlays]]")
+                for entry in self.settings.get("overlays", ())
+            ),
+            outlook=self._outlook(),
         )
 
     def panel(self) -> Panel:
@@ -214,9 +229,12 @@ class Experiment:
         sizing, risk_model = backtester.optimizer, backtester.risk_model
         optional = {
             "optimizer": None if sizing is None else _without_cost(settings_of(sizing)),
-            "risk_model": None
-            if risk_model is None
-            else {"kind": type(risk_model).__name__, **settings_of(risk_model)},
+            "risk_model": None if risk_model is None else _kind_and_settings(risk_model),
+            "overlays": [_kind_and_settings(part) for part in backtester.overlays] or None,
+            "scenarios": _kind_and_settings(backtester.outlook.scenarios)
+            if self._section("scenarios")
+            else None,
+            "stress": [settings_of(stress) for stress in backtester.outlook.stresses] or None,
         }
         tried = self.settings.get("variants_tried")
         return {
@@ -267,6 +285,18 @@ class Experiment:
             raise ConfigError(f"{where}: kind = {kind!r} is unknown. {suggestion(kind, known)}")
         return _build(settings, known[kind], where)
 
+    def _outlook(self) -> Outlook:
+        """How scenarios are drawn, and the events that are feared."""
+        drawn, base = self._section("scenarios"), scenarios.ScenarioModel
+        events = self.settings.get("stress", ())
+        where = f"{self.name}.toml [[stress]]"
+        given: dict[str, Any] = {
+            "stresses": tuple(_build(event, Stress, where) for event in events)
+        }
+        if drawn:
+            given["scenarios"] = self._part(drawn, scenarios, base, "[scenarios]")
+        return Outlook(**given)
+
     def _optimizer(self, settings: dict[str, Any], cost: ProportionalCost) -> Optimizer:
         entries = settings.pop("limits", [])
         objective = settings.pop("objective", {"kind": "TrackTarget"})
@@ -277,8 +307,10 @@ class Experiment:
             )
         place, where = "[optimizer.objective]", "[[optimizer.limits]]"
         parts = {
-            "objective": self._part(objective, objectives, objectives.Objective, place),
-            "limits": tuple(self._part(entry, limits, limits.Limit, where) for entry in entries),
+            "objective": self._part(objective, optimize, optimize.Objective, place),
+            "limits": tuple(
+                self._part(entry, optimize, optimize.Limit, where) for entry in entries
+            ),
             "cost": cost,
         }
         optimizer: Optimizer = _build(
@@ -333,6 +365,10 @@ class Experiment:
                 f"{self.name}.toml [strategy]: module {name!r} fails when it is imported: "
                 f"{type(error).__name__}: {error}. Correct {name}.py."
             ) from error
+
+
+def _kind_and_settings(part: Any) -> dict[str, Any]:
+    return {"kind": type(part).__name__, **settings_of(part)}
 
 
 def _without_cost(sizing: dict[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,15 @@ class Strategy(ABC):
         Given `signals` are used instead of computing them, which is how one is switched off.
         """
 
+    def expected_returns(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame | None:
+        """Expected returns, fractions a year: sessions x assets, cash included; None has none.
+
+        NaN is no opinion: such an asset is not bought by an objective that reads them.
+        """
+        return None
+
     def read(
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> Mapping[str, pd.DataFrame]:
@@ -78,11 +87,15 @@ def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def decided_where(weights: pd.DataFrame, decided: ArrayLike) -> pd.DataFrame:
-    """The weights on the sessions where the flag holds, and no decision (all NaN) on the others."""
-    values = np.where(np.asarray(decided)[:, None], weights.to_numpy(), np.nan)
+    """The weights on the sessions where the flag holds, and no decision (all NaN) on the others.
+
+    Of flags by asset one is enough.
+    """
+    flags = np.asarray(decided, dtype=bool).reshape(len(weights), -1)
+    values = np.where(np.any(flags, axis=1, keepdims=True), weights.to_numpy(), np.nan)
     return pd.DataFrame(values, index=weights.index, columns=weights.columns)
 
 
 def decided_where_invested(weights: pd.DataFrame) -> pd.DataFrame:
     """The weights, and no decision on the sessions on which all of them are 0."""
-    return decided_where(weights, (weights.to_numpy() > 0.0).any(axis=1))
+    return decided_where(weights, weights.to_numpy() > 0.0)

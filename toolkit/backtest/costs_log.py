@@ -69,7 +69,7 @@ def _executed(sized: SizedDecision, names: list[str], risky: NDArray[np.bool_]) 
         for row in (decision.current, decision.target)
     )
     before, target = held.to_numpy(dtype=float), wanted.to_numpy(dtype=float)
-    allocated = sized.weights.reindex(names, fill_value=0.0).to_numpy(dtype=float)
+    allocated = sized.sized.reindex(names, fill_value=0.0).to_numpy(dtype=float)
     meant = risky & (np.abs(target - before) >= SMALLEST_TRADE)
     return pd.DataFrame(
         {
@@ -146,7 +146,7 @@ def _assumed(sized: SizedDecision, roster: Roster, cost: Cost) -> tuple[float, f
     decision = sized.decision
     equity = np.nan if decision.equity is None else decision.equity
     facts = facts_of(decision, roster)
-    weights = roster.floats(sized.weights, f"The order of {decision.session.date()}")
+    weights = roster.floats(sized.sized, f"The order of {decision.session.date()}")
     candidate = MeasuredCandidate(roster, facts, weights)
     return float(cost.cost(candidate)) * equity, float(candidate.traded()) * equity
 

@@ -13,7 +13,7 @@ import typer
 from toolkit.cli.network import network
 from toolkit.cli.pivot import pivot
 from toolkit.cli.signals import signals
-from toolkit.cli.terminal import AsJson, DataFolder, Runs, complain, progress, say
+from toolkit.cli.terminal import AsJson, DataFolder, Runs, answer, complain, progress, say
 from toolkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,7 +58,12 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     start: Annotated[str | None, typer.Option(help="First session of the run, ISO day.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session of the run, ISO day.")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: strategy.lookback=60")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Change a setting: strategy.lookback=60, or 'data.without=[\"CORZ\"]' to leave out "
+            "an asset.",
+        ),
     ] = None,
     as_json: AsJson = False,
     report_page: Annotated[
@@ -69,6 +74,7 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
 ) -> None:
     """Backtest a strategy and write a run folder."""
     from toolkit.record import demand_writable
+    from toolkit.report.summary import summary_lines
 
     demand_writable(runs)
     chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
@@ -76,10 +82,7 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     result = experiment.run(progress(), shlex.join(["hashpivot", *sys.argv[1:]]))
     folder = result.save(runs, page=report_page)
     page = str(folder / "report.html") if report_page else None
-    if as_json:
-        say(json.dumps(_summary(result, folder, page), allow_nan=False))
-    else:
-        _print_summary(result, folder, page)
+    answer(_summary(result, folder, page), summary_lines(result.record(), folder, page), as_json)
     if result.failures:
         complain(" ".join(result.failures) + f" The run was written to {folder}, marked failed.")
         raise typer.Exit(4)
@@ -110,25 +113,24 @@ def audit(
         deep=deep,
         progress=progress(),
     )
-    if as_json:
-        findings = [asdict(finding) for finding in found.findings]
-        answer = {
-            "strategy": experiment.name,
-            "cuts": found.cuts,
-            "differences": found.differences,
-            "deep": deep,
-            "findings": findings,
-            "cannot_see": list(found.cannot_see),
-        }
-        say(json.dumps(answer, allow_nan=False))
-    else:
-        say(f"{experiment.name}: {found.cuts} cuts, {found.differences} differences")
-        for finding in found.findings[:10]:
-            say(
-                f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
-                f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
-            )
-        say("The audit cannot see: " + "; ".join(found.cannot_see) + ".")
+    content = {
+        "strategy": experiment.name,
+        "cuts": found.cuts,
+        "differences": found.differences,
+        "deep": deep,
+        "findings": [asdict(finding) for finding in found.findings],
+        "cannot_see": list(found.cannot_see),
+    }
+    lines = [
+        f"{experiment.name}: {found.cuts} cuts, {found.differences} differences",
+        *(
+            f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
+            f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
+            for finding in found.findings[:10]
+        ),
+        "The audit cannot see: " + "; ".join(found.cannot_see) + ".",
+    ]
+    answer(content, lines, as_json)
     demand_clean(found)
 
 
@@ -158,11 +160,7 @@ def strategies(as_json: AsJson = False) -> None:
     from toolkit.settings import shipped_strategies
 
     found = shipped_strategies()
-    if as_json:
-        say(json.dumps(found))
-        return
-    for name, title in found.items():
-        say(f"{name:<22} {title}")
+    answer(found, (f"{name:<22} {title}" for name, title in found.items()), as_json)
 
 
 app.command()(signals)
@@ -197,17 +195,9 @@ def _experiment(
 
 
 def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str, Any]:
+    from toolkit.report.tables import KEY_MEASURES
+
     manifest, net = result.manifest(), result.metrics()["net"]
-    wanted = (
-        "cagr",
-        "volatility",
-        "sharpe",
-        "sortino",
-        "max_drawdown",
-        "expected_shortfall_95",
-        "turnover",
-        "total_costs",
-    )
     agreement, found = result.reconciliation, result.audit
     keys = ("strategy", "status", "start", "end", "sessions", "clock", "order_sha256")
     return {
@@ -216,17 +206,10 @@ def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str
         "report": page,
         "simulated": manifest["simulated"],
         "periods_per_year": manifest["periods_per_year"],
-        "metrics": {name: net[name] for name in wanted},
+        "metrics": {name: net[name] for name in KEY_MEASURES},
         "reconciliation": {
             "max_relative_gap": None if agreement is None else agreement.max_relative_gap
         },
         "audit": None if found is None else {"cuts": found.cuts, "differences": found.differences},
         "failures": manifest["failures"],
     }
-
-
-def _print_summary(result: BacktestResult, folder: Path, page: str | None) -> None:
-    from toolkit.report.summary import summary_lines
-
-    for line in summary_lines(result.record(), folder, page):
-        say(line)

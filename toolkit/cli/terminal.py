@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +13,17 @@ import typer
 
 if TYPE_CHECKING:
     from toolkit.backtest.engine import Progress
+    from toolkit.panel import Panel
 
 DataFolder = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of market data; default: the simulated market."),
+]
+FirstSession = Annotated[
+    datetime | None, typer.Option("--start", formats=["%Y-%m-%d"], help="First session, ISO day.")
+]
+LastSession = Annotated[
+    datetime | None, typer.Option("--end", formats=["%Y-%m-%d"], help="Last session, ISO day.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Runs = Annotated[
@@ -24,6 +34,24 @@ Runs = Annotated[
 def say(text: str) -> None:
     """Write a line of the answer on stdout."""
     sys.stdout.write(text + "\n")
+
+
+def answer(content: object, lines: Iterable[str], as_json: bool) -> None:
+    """Write an answer on stdout, as one JSON object or as lines for readers."""
+    for line in (json.dumps(content, allow_nan=False),) if as_json else lines:
+        say(line)
+
+
+def panel_to_read(
+    data: Path | None, start: datetime | None = None, end: datetime | None = None
+) -> Panel:
+    """The panel that the options of a command choose."""
+    from toolkit.config import DataSettings, panel_of
+
+    # A relative folder is meant from where the command was typed.
+    folder = None if data is None else str(data.absolute())
+    first, last = (None if moment is None else moment.date() for moment in (start, end))
+    return panel_of(DataSettings(folder=folder, start=first, end=last))
 
 
 def complain(text: str) -> None:

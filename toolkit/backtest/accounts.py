@@ -14,7 +14,11 @@ from toolkit.backtest.replay import ReplayInput
 from toolkit.clock import sessions_between
 from toolkit.optimize.costs import CostRates, Measured
 from toolkit.panel import Panel
-from toolkit.risk.liquidity import Liquidity
+from toolkit.risk.liquidity import (
+    average_daily_volume,
+    estimated_half_spread,
+    session_volatility,
+)
 from toolkit.universe import Asset
 
 Floats = NDArray[np.float64]
@@ -65,14 +69,14 @@ def _measured(panel: Panel, terms: Measured, first: int, fill_delay: int) -> tup
 
     The constant half-spread and no impact where nothing was.
     """
-    known = Liquidity(panel, terms.lookback, terms.spread_lookback)
     decided = np.arange(first, len(panel.sessions)) - fill_delay
     early, row = (decided < 0)[:, None], np.maximum(decided, 0)
-    volume, volatility = known.volume.to_numpy()[row], known.volatility.to_numpy()[row]
+    volume = average_daily_volume(panel, terms.lookback).to_numpy()[row]
+    volatility = session_volatility(panel, terms.lookback).to_numpy()[row]
     impact = np.where(early, 0.0, np.nan_to_num(terms.impact * volatility / np.sqrt(volume)))
     if terms.half_spread is None:
         return np.zeros(impact.shape), impact
-    estimate = known.half_spread.to_numpy()[row]
+    estimate = estimated_half_spread(panel, terms.spread_lookback).to_numpy()[row]
     return np.where(early | np.isnan(estimate), terms.half_spread, estimate), impact
 
 
@@ -105,12 +109,12 @@ def replay_input(
     charged = cost.to_numpy()
     slippage, impact, terms = charged * rates.slippage, None, rates.measured
     if terms is not None:
-        known = Liquidity(panel, terms.lookback, terms.spread_lookback)
-        moved = terms.impact * known.volatility / known.volume.pow(0.5)
+        volume = average_daily_volume(panel, terms.lookback)
+        moved = terms.impact * session_volatility(panel, terms.lookback) / volume.pow(0.5)
         impact = charged * moved.shift(fill_delay).iloc[first:].fillna(0.0).to_numpy()
         if terms.half_spread is not None:
-            spread = known.half_spread.shift(fill_delay).iloc[first:].fillna(terms.half_spread)
-            slippage = slippage + charged * spread.to_numpy()
+            spread = estimated_half_spread(panel, terms.spread_lookback).shift(fill_delay)
+            slippage += charged * spread.iloc[first:].fillna(terms.half_spread).to_numpy()
     return ReplayInput(
         prices, charged * rates.fee, slippage, panel.universe.cash, initial_cash, impact
     )

@@ -30,6 +30,7 @@ COSTS = (
     "charged_usd",
     "assumed_bps",
     "charged_bps",
+    "decided_usd",
     "traded_usd",
     "fees_usd",
     "spread_usd",
@@ -59,6 +60,17 @@ def executed_share(account: Account) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=list(EXECUTED))
     return pd.concat(parts, ignore_index=True)
+
+
+def executed_total(shares: pd.DataFrame) -> float | None:
+    """Executed share of all intended trades together, by their size; None without any.
+
+    Single shares of small intentions say little: what was ordered beside them may be many times as
+    large.
+    """
+    meant = shares["target"] - shares["before"]
+    made = (shares["allocated"] - shares["before"]) * np.sign(meant)
+    return float(made.sum() / meant.abs().sum()) if len(shares) else None
 
 
 def _executed(sized: SizedDecision, names: list[str], risky: NDArray[np.bool_]) -> pd.DataFrame:
@@ -95,8 +107,9 @@ def cost_log(account: Account, panel: Panel, cost: Cost, fill_delay: int = 1) ->
     Returns
     -------
     DataFrame
-        A row a decision: session; assumed_usd, charged_usd and both in basis points of what was
-        traded for them (NaN where nothing was); traded_usd at the fills; the parts of charged_usd:
+        A row a decision: session; assumed_usd and charged_usd; both in basis points of what was
+        traded for them (NaN where nothing was): decided_usd at the decision, traded_usd at the
+        fills, what overlays ordered included; the parts of charged_usd:
         fees_usd, spread_usd (half-spread and slippage), impact_usd; without_impact_usd, the part
         of traded_usd for which no impact was charged since no volume was known (NaN where the cost
         has no impact at all); capped, the number of orders whose impact was at its ceiling.
@@ -107,14 +120,15 @@ def cost_log(account: Account, panel: Panel, cost: Cost, fill_delay: int = 1) ->
     rows = [sized.row + fill_delay - first for sized in account.decisions]
     ends = [*rows[1:], len(account.simulation.market.sessions)]
     for sized, row, end in zip(account.decisions, rows, ends, strict=True):
-        assumed, traded = _assumed(sized, roster, cost)
+        assumed, decided = _assumed(sized, roster, cost)
         found = charges.between(row, end)
         entries.append(
             {
                 "session": sized.decision.session,
                 "assumed_usd": assumed,
+                "decided_usd": decided,
                 **found,
-                "assumed_bps": _bps(assumed, traded),
+                "assumed_bps": _bps(assumed, decided),
                 "charged_bps": _bps(found["charged_usd"], found["traded_usd"]),
             }
         )
@@ -128,17 +142,14 @@ def cost_summary(log: pd.DataFrame) -> dict[str, float | None]:
         for name in COSTS
         if name.endswith("_usd") and name != "without_impact_usd"
     }
-    traded = sums["traded_usd"]
     unknown = log["without_impact_usd"]
-    shares = {
-        "assumed_bps": sums["assumed_usd"] / traded / _BASIS_POINT if traded > 0.0 else None,
-        "charged_bps": sums["charged_usd"] / traded / _BASIS_POINT if traded > 0.0 else None,
-        "without_impact_share": float(unknown.sum() / traded)
-        if traded > 0.0 and unknown.notna().any()
-        else None,
-        "capped": float(log["capped"].sum()),
+    ratios = {
+        "assumed_bps": _bps(sums["assumed_usd"], sums["decided_usd"]),
+        "charged_bps": _bps(sums["charged_usd"], sums["traded_usd"]),
+        "without_impact_share": _BASIS_POINT * _bps(unknown.sum(min_count=1), sums["traded_usd"]),
     }
-    return {**sums, **shares}
+    known = {name: None if np.isnan(ratio) else float(ratio) for name, ratio in ratios.items()}
+    return {**sums, **known, "capped": float(log["capped"].sum())}
 
 
 def _assumed(sized: SizedDecision, roster: Roster, cost: Cost) -> tuple[float, float]:

@@ -1,9 +1,10 @@
-"""How much can be traded at what cost: volume, volatility and spread as decisions knew them."""
+"""How much can be traded at what cost: volume, volatility and spread as decisions knew them.
+
+Row t of each frame (sessions x assets) holds what was public at t's decision, NaN where nothing
+was. The frames are kept by the panel and shared: they must not be changed.
+"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -18,40 +19,6 @@ STALE = pd.Timedelta(days=7)
 """What was last seen longer ago is not known any more; the longest closures of markets are 4."""
 
 
-@dataclass(frozen=True)
-class Liquidity:
-    """What was known of trading in each asset, measured where it is asked for.
-
-    Row t of each frame (sessions x assets) holds what was public at t's decision; NaN is unknown.
-
-    Parameters
-    ----------
-    lookback
-        Sessions for volume and volatility.
-    spread_lookback
-        Sessions for the spread.
-    """
-
-    panel: Panel
-    lookback: int = LOOKBACK
-    spread_lookback: int = SPREAD_LOOKBACK
-
-    @cached_property
-    def volume(self) -> pd.DataFrame:
-        """USD traded in a day on average, see `average_daily_volume`."""
-        return average_daily_volume(self.panel, self.lookback)
-
-    @cached_property
-    def volatility(self) -> pd.DataFrame:
-        """Standard deviation of a session's return, see `session_volatility`."""
-        return session_volatility(self.panel, self.lookback)
-
-    @cached_property
-    def half_spread(self) -> pd.DataFrame:
-        """Half of the bid-ask spread, a fraction of the price, see `estimated_half_spread`."""
-        return estimated_half_spread(self.panel, self.spread_lookback)
-
-
 def average_daily_volume(panel: Panel, lookback: int = LOOKBACK) -> pd.DataFrame:
     """USD traded in a day, the median of the last `lookback` days: sessions x assets.
 
@@ -60,12 +27,15 @@ def average_daily_volume(panel: Panel, lookback: int = LOOKBACK) -> pd.DataFrame
     and where nothing was traded on most days.
     """
 
-    def average(volume: pd.Series) -> pd.Series:
-        return volume.rolling(lookback, min_periods=max(1, lookback // 2)).median()
+    def measured() -> pd.DataFrame:
+        averages = {
+            name: volume.rolling(lookback, min_periods=max(1, lookback // 2)).median()
+            for name, volume in _rows(panel, VOLUME_FIELD).items()
+        }
+        found = _known(panel, averages, (VOLUME_FIELD,))
+        return found.where(found > 0.0)
 
-    averages = {name: average(rows) for name, rows in _rows(panel, VOLUME_FIELD).items()}
-    found = _known(panel, averages, (VOLUME_FIELD,))
-    return found.where(found > 0.0)
+    return panel.derived((average_daily_volume, lookback), measured)
 
 
 def session_volatility(panel: Panel, lookback: int = LOOKBACK) -> pd.DataFrame:
@@ -74,8 +44,12 @@ def session_volatility(panel: Panel, lookback: int = LOOKBACK) -> pd.DataFrame:
     Sessions on which an asset did not trade are left out; NaN where fewer than half of the
     sessions are left.
     """
-    returns = panel.returns().where(panel.tradable())
-    return returns.rolling(lookback, min_periods=max(2, lookback // 2)).std()
+
+    def measured() -> pd.DataFrame:
+        returns = panel.returns().where(panel.tradable())
+        return returns.rolling(lookback, min_periods=max(2, lookback // 2)).std()
+
+    return panel.derived((session_volatility, lookback), measured)
 
 
 def estimated_half_spread(panel: Panel, lookback: int = SPREAD_LOOKBACK) -> pd.DataFrame:
@@ -83,14 +57,18 @@ def estimated_half_spread(panel: Panel, lookback: int = SPREAD_LOOKBACK) -> pd.D
 
     NaN where the panel has no highs and lows of an asset, or none within the last 7 calendar days.
     """
-    high, low = _rows(panel, HIGH_FIELD), _rows(panel, LOW_FIELD)
-    close = _rows(panel, PRICE_FIELD)
-    estimates = {
-        name: half_spreads(high[name], low[name], close[name], lookback)
-        for name in panel.universe.ids
-        if name in high and name in low and name in close
-    }
-    return _known(panel, estimates, (HIGH_FIELD, LOW_FIELD, PRICE_FIELD))
+
+    def measured() -> pd.DataFrame:
+        high, low = _rows(panel, HIGH_FIELD), _rows(panel, LOW_FIELD)
+        close = _rows(panel, PRICE_FIELD)
+        estimates = {
+            name: half_spreads(high[name], low[name], close[name], lookback)
+            for name in panel.universe.ids
+            if name in high and name in low and name in close
+        }
+        return _known(panel, estimates, (HIGH_FIELD, LOW_FIELD, PRICE_FIELD))
+
+    return panel.derived((estimated_half_spread, lookback), measured)
 
 
 def _rows(panel: Panel, name: str) -> dict[str, pd.Series]:

@@ -48,7 +48,7 @@ def test_the_whole_folder_is_one_panel_of_real_prices(panel):
     assert set(panel.fields) - counted == {
         "close", "hash_rate", "blocks", "issuance", "fees", "hash_price", "difficulty",
         "epoch_days", "contracted_mw", "gpu_cloud_mw", "financed_mw", "energised_mw",
-        "colocation_rent", "broad_equity", "semiconductors",
+        "colocation_rent", "broad_equity", "semiconductors", "dollar_volume", "high", "low",
     }  # fmt: skip
     assert not any(str(DATA) in field.source for field in panel.fields.values())
 

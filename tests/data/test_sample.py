@@ -22,6 +22,7 @@ from toolkit.universe import MINERS, Sleeve, Universe
 NETWORK = {"hash_rate", "blocks", "difficulty", "epoch_days", "hash_price", "issuance", "fees"}
 MONTHLY = {"power_price": "USD/MWh", "ai_rent": "USD per kW-month"}
 TRUTH = {"true_ai_share", "true_exits", "true_hash_rate", "true_confounders"}
+BARS = {"dollar_volume", "high", "low"}
 NOISY = "STRATUM"
 
 
@@ -158,7 +159,7 @@ def test_exchange_assets_have_rows_on_sessions_only_and_the_others_on_every_day(
 
 def test_fields_have_the_units_of_the_real_folder(fields: dict[str, Field]) -> None:
     told = set(read_events(shipped_folder() / "pivot_events.csv").fields(SampleMarket().universe()))
-    assert set(fields) == NETWORK | set(MONTHLY) | TRUTH | {"close"} | told
+    assert set(fields) == NETWORK | set(MONTHLY) | TRUTH | {"close"} | BARS | told
     assert {name: fields[name].unit for name in MONTHLY} == MONTHLY
     with (shipped_folder() / "files.toml").open("rb") as file:
         mapped = tomllib.load(file)["fields"]

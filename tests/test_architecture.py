@@ -52,8 +52,8 @@ HOMES = {
     "ffn": set(),
 }
 
-LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "numba", "exchange_calendars", "sklearn",
-        "pyarrow", "matplotlib")  # fmt: skip
+LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "highspy", "numba", "exchange_calendars",
+        "sklearn", "pyarrow", "matplotlib")  # fmt: skip
 
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "print", "breakpoint", "input"}

@@ -43,8 +43,12 @@ class Facts:
         What limits on risk see.
     belief
         What the objective sees: the same, where it has no covariance of its own.
+    aim
+        What the objective tracks: the target, where it has no weights of its own.
     expected_returns
-        By asset, a fraction a year.
+        By asset, a fraction a year: what limits see.
+    opinion
+        What the objective sees: the same, where it has no expected returns of its own.
     scenarios
         Simple returns of a session: scenarios x assets.
     betas
@@ -67,7 +71,9 @@ class Facts:
     upper: Floats
     risk: Risk | None
     belief: Risk | None = None
+    aim: Floats | None = None
     expected_returns: Floats | None = None
+    opinion: Floats | None = None
     scenarios: Floats | None = None
     betas: Mapping[str, Floats] = field(default_factory=dict)
     stress: tuple[tuple[str, ...], Floats] | None = None
@@ -89,6 +95,14 @@ class Facts:
     def known_returns(self) -> Floats:
         """The expected returns; without them the decision cannot be answered."""
         return self._given(self.expected_returns, "expected returns")
+
+    def known_aim(self) -> Floats:
+        """What the objective tracks."""
+        return self.known_target() if self.aim is None else self.aim
+
+    def known_opinion(self) -> Floats:
+        """The expected returns that the objective sees."""
+        return self.known_returns() if self.opinion is None else self.opinion
 
     def cash_return(self, roster: Roster) -> float:
         """Expected return of cash; 0 where there is no cash asset."""

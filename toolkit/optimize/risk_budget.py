@@ -71,10 +71,10 @@ class RiskBudget(Objective):
 
     def ideal(self, facts: Facts) -> Floats | None:
         """The weights with the budgeted contributions."""
-        return facts.target
+        return facts.aim
 
     def prepare(self, facts: Facts, roster: Roster) -> Facts:
-        """The facts with those weights as target."""
+        """The facts with those weights as what is tracked."""
         budgets, invested = self._budgets(facts, roster)
         chosen = np.flatnonzero(budgets > 0.0)
         risk = facts.known_risk()
@@ -84,12 +84,12 @@ class RiskBudget(Objective):
                     f"{roster.index[place]} has a risk budget on {facts.session.date()} and no "
                     "variance in the covariance; leave its target at 0 until it has."
                 )
-        target = np.zeros(len(roster))
+        aim = np.zeros(len(roster))
         shares = budgeted_weights(risk.matrix[np.ix_(chosen, chosen)], budgets[chosen])
-        target[chosen] = invested * shares
+        aim[chosen] = invested * shares
         if roster.cash is not None:
-            target[roster.cash] = 1.0 - invested
-        return replace(facts, target=target)
+            aim[roster.cash] = 1.0 - invested
+        return replace(facts, aim=aim)
 
     def achieved(self, facts: Facts, weights: Floats, roster: Roster) -> Mapping[str, float]:
         """Share of each asset held in the variance."""

@@ -55,7 +55,6 @@ def solved(scenarios: Floats, means: Floats, held: Floats) -> Floats:
         matrix=members(size),
         absolute=nothing,
         bound=np.full(GROUPS, GROUP),
-        left_out=np.zeros(0, dtype=bool),
         tail=Tail(scenarios, LEVEL, 1.0),
     )
     found = solve_tail(problem)

@@ -126,7 +126,7 @@ def decisions(program: Program, returns: pd.DataFrame, weeks: int) -> list[Decis
 
 
 def main() -> int:
-    return int(not all([compare(size, cap, weeks) for size, (cap, weeks) in SIZES.items()]))
+    return min(1, sum(not compare(size, cap, weeks) for size, (cap, weeks) in SIZES.items()))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,6 @@ def problem_of(seed, size=8, scenarios=120, level=0.95, **given):
         "matrix": rows,
         "absolute": absolute,
         "bound": use + 0.02 * generator.random(len(use)),
-        "left_out": np.zeros(2, dtype=bool),
         "tail": Tail(returns, level, 1.0 + 10.0 * generator.random()),
     }
     return StandardProblem(**{**standard, **given})

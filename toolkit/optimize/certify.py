@@ -13,7 +13,7 @@ from toolkit.optimize.costs import Cost
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.objectives import Objective
-from toolkit.optimize.roster import Floats, Roster
+from toolkit.optimize.roster import Flags, Floats, Roster
 
 TOLERANCE = 1e-6
 """Largest excess over a limit or a bound, and error of the budget, of an answer that passes."""
@@ -117,31 +117,35 @@ class Certifier:
         free = float(room.sum())
         return weights + missing * room / free if free > 0.0 else weights
 
-    def without_small_trades(self, facts: Facts, weights: Floats, allowance: Floats) -> Floats:
+    def without_small_trades(
+        self, facts: Facts, weights: Floats, allowance: Floats
+    ) -> tuple[Floats, Assessment] | None:
         """The weights without trades below `SMALLEST_TRADE`; what that frees goes to cash.
 
-        Without a cash asset it goes to the trades that are made, in proportion to their size. A
+        Without a cash asset it goes to the trades that are made, in proportion to their room. A
         trade whose omission would break a limit is made. If all cannot be left out together, the
-        smallest are left out first.
+        smallest are left out first. None where there is nothing to leave out.
         """
         trades = np.abs(weights - facts.holdings)
         small = self.roster.risky & (trades > 0.0) & (trades < SMALLEST_TRADE)
-
-        def holds(portfolio: Floats) -> bool:
-            found = self.assess(facts, (portfolio,))
-            return bool(found.residuals(allowance)[0] <= TOLERANCE)
-
         if not small.any():
-            return weights
-        whole = self._left_out(facts, weights, small)
-        if holds(whole):
-            return whole
+            return None
+
+        def measured(dropped: Flags) -> tuple[Floats, Assessment, bool]:
+            kept = self._left_out(facts, weights, dropped)
+            found = self.assess(facts, (kept, facts.current, facts.target))
+            return kept, found, bool(found.residuals(allowance)[0] <= TOLERANCE)
+
+        kept, found, holds = measured(small)
+        if holds:
+            return kept, found
         dropped = np.zeros(len(small), dtype=bool)
         for place in np.argsort(trades, kind="stable"):
             if small[place]:
                 dropped[place] = True
-                dropped[place] = holds(self._left_out(facts, weights, dropped))
-        return self._left_out(facts, weights, dropped)
+                dropped[place] = measured(dropped)[2]
+        kept, found, _ = measured(dropped)
+        return kept, found
 
     def _left_out(self, facts: Facts, weights: Floats, dropped: Any) -> Floats:
         kept = np.where(dropped, facts.holdings, weights)

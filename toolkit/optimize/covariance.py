@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,27 +81,30 @@ def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
     _check_entries(given, names, where)
     known = np.zeros(len(roster), dtype=bool)
     known[place] = True
-    variances = np.diag(given)
+    variances = given.diagonal()
     mean = float(variances.mean()) if len(place) else 0.0
     variance = mean if mean > 0.0 else 1.0
-    scaled = np.diag(np.where(known, 0.0, (variances.max() if mean > 0.0 else 1.0) / variance))
-    if roster.cash is not None and not known[roster.cash]:
-        scaled[roster.cash, roster.cash] = 0.0
-        known[roster.cash] = True
-    scaled[np.ix_(place, place)] = (given + given.T) / (2.0 * variance)
+    scaled = np.zeros((len(roster), len(roster)))
+    scaled[place[:, None], place] = (given + given.T) / (2.0 * variance)
+    if len(place) < len(roster):
+        filled = (variances.max() if mean > 0.0 else 1.0) / variance
+        np.fill_diagonal(scaled, np.where(known, scaled.diagonal(), filled))
+        if roster.cash is not None and not known[roster.cash]:
+            scaled[roster.cash, roster.cash] = 0.0
+            known[roster.cash] = True
     factor, repair = _factor(scaled, roster, where)
     return Risk(variance, factor.T @ factor if repair else scaled, factor, known, repair)
 
 
 def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
-    bad = ~np.isfinite(given)
-    if bad.any():
+    if not math.isfinite(given.sum()):
+        bad = ~np.isfinite(given)
         row, column = (names[place[0]] for place in np.nonzero(bad))
         raise DataError(
             f"The covariance {where} of {row} and {column} is not a finite number. Leave out "
             "assets without an estimate: they are then held or sold, and not bought."
         )
-    if not given.size:
+    if (given == given.T).all():
         return
     gap = np.abs(given - given.T)
     if gap.max() > ASYMMETRY * np.abs(given).max():
@@ -113,11 +117,14 @@ def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
 
 def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
     """Upper triangular R with R'R = S; eigenvalues below zero by rounding count as zero."""
-    risky = np.diag(scaled) > 0.0
-    factor = np.zeros_like(scaled)
+    risky = scaled.diagonal() > 0.0
     try:
+        if risky.all():
+            return np.linalg.cholesky(scaled).astype(np.float64, copy=False).T, 0.0
         # A riskless asset, as cash often is, has nothing to factor and would fail here.
-        factor[np.ix_(risky, risky)] = np.linalg.cholesky(scaled[risky][:, risky]).T
+        factor = np.zeros_like(scaled)
+        place = np.flatnonzero(risky)[:, None]
+        factor[place, place.T] = np.linalg.cholesky(scaled[place, place.T]).T
         if not scaled[~risky].any():
             return factor, 0.0
     except np.linalg.LinAlgError:

@@ -39,7 +39,8 @@ class Decision:
         that is left out is riskless.
     scenarios
         Simple returns of a session, equally likely: scenarios x assets. Here as in the next three
-        an asset left out cannot be bought and must not be held; cash that is left out has zeros.
+        an asset left out cannot be bought, and while it is held counts as the worst of the others;
+        cash that is left out has zeros.
     expected_returns
         Fractions a year; that of cash is the riskless one.
     betas

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -150,15 +151,17 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         held[roster.cash] -= proceeds
     covariance, returns = decision.covariance, decision.expected_returns
     risk = None if covariance is None else risk_of(covariance, roster, where)
-    inputs = _Inputs(roster, held, where)
+    inputs = _Inputs(roster, where)
     if risk is not None:
         inputs.known &= risk.known
-    expected = None if returns is None else inputs.row(returns, "expected return")
+    expected = None
+    if returns is not None:
+        expected = inputs.table(returns.to_frame().T, "expected return")[0]
     scenarios = betas = stress = None
     if decision.scenarios is not None:
         scenarios = inputs.table(decision.scenarios, "scenario")
     if decision.betas is not None:
-        betas = inputs.table(decision.betas.T, "beta")
+        betas = inputs.table(decision.betas.T, "beta", np.max)
     if decision.stress is not None:
         stress = inputs.table(decision.stress, "return under stress")
     lower, upper = _bounds(decision, roster, held, inputs.known, where)
@@ -191,37 +194,36 @@ def trial(roster: Roster) -> Facts:
 
 
 class _Inputs:
-    """Numbers by asset. Who has none cannot be bought, and must not be held; cash has zeros."""
+    """Numbers by asset. Who has none cannot be bought, and counts as the worst of the others.
 
-    def __init__(self, roster: Roster, held: Floats, where: str):
-        self._roster, self._held, self._where = roster, held, where
+    Cash without a number has 0.
+    """
+
+    def __init__(self, roster: Roster, where: str):
+        self._roster, self._where = roster, where
         self.known: Flags = np.ones(len(roster), dtype=bool)
 
-    def row(self, values: pd.Series, what: str) -> Floats:
-        """One number by asset."""
-        row: Floats = self.table(values.to_frame().T, what)[0]
-        return row
-
-    def table(self, values: pd.DataFrame, what: str) -> Floats:
-        """Rows of numbers by asset."""
+    def table(self, values: pd.DataFrame, what: str, worst: Any = np.min) -> Floats:
+        """Rows of numbers by asset; `worst` picks the bad end of a row."""
         roster, title = self._roster, f"The {what} {self._where}"
         place = roster.positions(values.columns, title)
         numbers = values.to_numpy(dtype=float)
-        if not len(numbers) or not np.isfinite(numbers).all():
-            bad = values.columns[int(np.argmin(np.isfinite(numbers).all(axis=0)))]
-            found = f"of {bad} has a value that is no finite number" if len(numbers) else "is empty"
-            raise DataError(f"{title} {found}. Leave out assets without one: they are not bought.")
+        if not numbers.size or not math.isfinite(numbers.sum()):
+            finite = np.isfinite(numbers).all(axis=0)
+            name = values.columns[int(np.argmin(finite))] if numbers.size else "no asset"
+            raise DataError(
+                f"{title} of {name} is missing or no finite number. Leave out assets without one: "
+                "they are not bought."
+            )
         given = np.zeros(len(roster), dtype=bool)
         given[place] = True
-        if roster.cash is not None:
-            given[roster.cash] = True
-        lacking = ~given & (np.abs(self._held) > ROUNDING)
-        if lacking.any():
-            name = roster.index[int(np.argmax(lacking))]
-            raise DataError(f"{title} of {name} is missing, and {name} is held. Give a number.")
-        self.known &= given
         table = np.zeros((len(numbers), len(roster)))
         table[:, place] = numbers
+        if roster.cash is not None:
+            given[roster.cash] = True
+        if not given.all():
+            table[:, ~given] = worst(numbers, axis=1)[:, None]
+        self.known &= given
         return table
 
 
@@ -263,6 +265,8 @@ def _weights(
     """Weights that are not negative and sum to the total, the rest in cash if there is any."""
     weights = roster.floats(values, where)
     missing = total - float(weights.sum())
+    if weights.min() >= 0.0 and abs(missing) <= _LAST_BITS:
+        return weights
     if roster.cash is not None and missing > _LAST_BITS:
         weights[roster.cash] += missing
     elif abs(missing) > ROUNDING:
@@ -280,6 +284,8 @@ def _weights(
 def _bounds(
     decision: Decision, roster: Roster, held: Floats, known: Flags, where: str
 ) -> tuple[Floats, Floats]:
+    if decision.tradable is None and decision.buyable is None and known.all():
+        return np.zeros(len(roster)), np.ones(len(roster))
     tradable = roster.flags(decision.tradable, f"tradable {where}")
     buyable = tradable & known & roster.flags(decision.buyable, f"buyable {where}")
     lower = np.where(tradable, 0.0, held)

@@ -14,7 +14,7 @@ from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.quadratic import solve_quadratic
 from toolkit.optimize.roster import Floats, Roster
-from toolkit.optimize.standard import standard_problem
+from toolkit.optimize.standard import LimitRows, limit_rows, standard_problem
 from toolkit.optimize.symbolic import Sizes, SymbolicCandidate
 from toolkit.optimize.tail import solve_tail
 
@@ -32,9 +32,12 @@ class Standard:
     def __init__(
         self, roster: Roster, objective: Objective, limits: Sequence[Limit], cost: Cost | None
     ):
-        self._parts = (objective, limits, cost)
-        self._roster = roster
+        self._roster, self._objective, self._cost = roster, objective, cost
+        self._limits = limits
         self._able = True
+        # Rows of limits that read nothing of a decision, by what else they depend on.
+        self._steady = not any(limit.needs for limit in limits)
+        self._rows: dict[tuple[int, float], LimitRows] = {}
 
     def solve(self, facts: Facts, allowance: Floats) -> tuple[Floats, Answer] | None:
         """Weights and the answer they come from; None where the family does not fit.
@@ -42,26 +45,30 @@ class Standard:
         Limits that are no rows are left out. Weights that meet them all the same are the best, and
         the gap holds, since it is a bound with fewer limits.
         """
-        objective, limits, cost = self._parts
         if not self._able:
             return None
+        rows = self._limit_rows(facts, allowance)
         try:
-            problem = standard_problem(self._roster, facts, objective, limits, cost, allowance)
+            problem = standard_problem(self._roster, facts, self._objective, self._cost, rows)
         except NotPolyhedral:
             self._able = False
             return None
-        if problem.impossible:
+        if problem.impossible or (problem.tail and problem.quadratic is not None):
             return None
-        if problem.tail is None:
-            found = solve_quadratic(problem, objective.unit(facts))
-        elif problem.quadratic is None:
-            found = solve_tail(problem)
-        else:
-            return None
+        unit = self._objective.unit(facts)
+        found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
         gap = problem.gap(found.weights, found.prices)
-        complete = not problem.left_out.any()
+        complete = not rows.left_out.any()
         answer = Answer(found.status, found.weights, gap, found.iterations, complete)
         return found.weights, answer
+
+    def _limit_rows(self, facts: Facts, allowance: Floats) -> LimitRows:
+        if not self._steady or allowance.any():
+            return limit_rows(self._roster, facts, self._limits, allowance)
+        key = (self._roster.period(facts.session), facts.proceeds)
+        if key not in self._rows:
+            self._rows = {key: limit_rows(self._roster, facts, self._limits, allowance)}
+        return self._rows[key]
 
 
 class BestWeights:

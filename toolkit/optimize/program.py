@@ -231,11 +231,10 @@ class Program:
         found = certifier.accepted(facts, weights, allowance)
         if found is None or not answer.gap <= certifier.resolution(facts, float(found.totals[0])):
             return None
-        kept = certifier.without_small_trades(facts, weights, allowance)
-        if kept is not weights:
-            measured = certifier.assess(facts, (kept, facts.current, facts.target))
-        else:
-            measured = found
+        kept, measured = certifier.without_small_trades(facts, weights, allowance) or (
+            weights,
+            found,
+        )
         total, binding = float(found.totals[0]), found.excess[0] >= -TOLERANCE
         return _Optimum(facts, weights, kept, total, binding, answer, measured)
 

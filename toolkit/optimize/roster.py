@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ class Roster:
         ordered = sorted(known, key=lambda asset: asset.id)
         self._sleeves = np.array([[codes[a.sleeve_on(day)] for a in ordered] for day in days])
         self._members: dict[tuple[Sleeve, ...], Flags] = {}
+        self._session: tuple[Any, Any] = (None, 0)
         self._looked_up: tuple[Any, NDArray[np.intp]] = (self.given, self.place)
 
     def __len__(self) -> int:
@@ -119,17 +121,26 @@ class Roster:
         if chosen not in self._members:
             wanted = np.array([sleeve in chosen for sleeve in Sleeve])
             self._members[chosen] = wanted[self._sleeves]
-        if isinstance(sessions, pd.Timestamp):
-            sessions = sessions.to_datetime64()
-        row = np.searchsorted(self._changes, sessions, "right") - 1
-        members: Flags = self._members[chosen][np.maximum(row, 0)]
+        row = self.period(sessions)
+        members: Flags = self._members[chosen][row]
         return members
+
+    def period(self, sessions: Any) -> Any:
+        """Number of the period between changes of sleeves that a session, or each, lies in."""
+        if not len(self._changes):
+            return 0
+        if sessions is self._session[0]:
+            return self._session[1]
+        plain = sessions.to_datetime64() if isinstance(sessions, pd.Timestamp) else sessions
+        row = np.maximum(np.searchsorted(self._changes, plain, "right") - 1, 0)
+        self._session = (sessions, int(row) if isinstance(sessions, pd.Timestamp) else row)
+        return self._session[1]
 
     def floats(self, values: pd.Series, where: str) -> Floats:
         """Values by position, 0 for an absent asset."""
         row = np.zeros(len(self))
         row[self.positions(values.index, where)] = values.to_numpy()
-        if not np.isfinite(row).all():
+        if not math.isfinite(row.sum()):
             name = self.index[int(np.argmin(np.isfinite(row)))]
             raise DataError(f"{where}: {name} is {values[name]}; give a finite number.")
         return row

@@ -15,7 +15,7 @@ from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.objectives import MeanVariance
 from toolkit.optimize.roster import Floats, Roster
-from toolkit.optimize.standard import StandardProblem, standard_problem
+from toolkit.optimize.standard import StandardProblem, limit_rows, standard_problem
 
 _MOST_STEPS = 30
 _TOLERANCE = 1e-10
@@ -96,13 +96,12 @@ class SharpeSearch:
 
     def _homogenised(self, facts: Facts, allowance: Floats) -> Floats | None:
         """Weights with the largest ratio under linear limits; None where there is no such answer."""
+        rows = limit_rows(self._roster, facts, self._limits, allowance)
         try:
-            problem = standard_problem(
-                self._roster, facts, MeanVariance(1.0), self._limits, self._cost, allowance
-            )
+            problem = standard_problem(self._roster, facts, MeanVariance(1.0), self._cost, rows)
         except NotPolyhedral:
             return None
-        if problem.left_out.any() or problem.impossible:
+        if rows.left_out.any() or problem.impossible:
             return None
         return homogenised(problem, facts.cash_return(self._roster))
 

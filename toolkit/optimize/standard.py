@@ -7,7 +7,7 @@ solvers take it; whether their answer is optimal is decided here, by weak dualit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.objectives import Objective
 from toolkit.optimize.roster import Flags, Floats, Roster
+
+_LAST_BITS = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,8 @@ class Prices:
     rows
         Of `StandardProblem.matrix`, not negative.
     tail
-        Probability of each scenario in the worst case; None without a tail.
+        Probability of each scenario in the worst case: not negative, summing to 1, each at most
+        1 / ((1 - level) * scenarios); None without a tail.
     """
 
     budget: float
@@ -63,11 +66,6 @@ class StandardProblem:
     """Minimise ``w'Qw/2 + q'w + r|w - h| + tail``.
 
     Subject to ``sum w = 1``, ``lower <= w <= upper`` and ``Mw + A|w - h| <= bound``.
-
-    Attributes
-    ----------
-    left_out
-        By limit: whether it is none of the rows, since it is not polyhedral.
     """
 
     quadratic: Floats | None
@@ -80,13 +78,12 @@ class StandardProblem:
     matrix: Floats
     absolute: Floats
     bound: Floats
-    left_out: Flags
     tail: Tail | None = None
 
     @property
     def impossible(self) -> bool:
         """Whether the bounds alone leave no portfolio."""
-        crossed = (self.lower > self.upper).any()
+        crossed = (self.lower - self.upper > _LAST_BITS).any()
         return bool(crossed or self.lower.sum() > 1.0 + 1e-9 or self.upper.sum() < 1.0 - 1e-9)
 
     def value(self, weights: Floats) -> float:
@@ -100,10 +97,11 @@ class StandardProblem:
         return float(total + self.constant)
 
     def gap(self, weights: Floats, prices: Prices) -> float:
-        """Bound on how far the weights' value is above the optimum, for any multipliers.
+        """Bound on how far the weights' value is above the optimum.
 
-        The objective is at least its tangent at the weights; with the rows priced, the smallest
-        value of what is left within the bounds is found asset by asset.
+        It holds for any multipliers with the signs and sums of `Prices`. The objective is at least
+        its tangent at the weights; with the rows priced, the smallest value of what is left within
+        the bounds is found asset by asset.
         """
         slope = self.linear + self.matrix.T @ prices.rows - prices.budget
         least = self.constant + prices.budget - self.bound @ prices.rows
@@ -119,20 +117,91 @@ class StandardProblem:
         return self.value(weights) - float(least + values.min(axis=0).sum())
 
 
+@dataclass(frozen=True, eq=False)
+class LimitRows:
+    """What limits come to as numbers.
+
+    Attributes
+    ----------
+    lower, upper
+        By asset: bounds that follow from limits on one weight.
+    room
+        By asset: largest change of weight that limits on one trade allow.
+    matrix, absolute, bound
+        The rest: ``matrix w + absolute |w - held| <= bound``.
+    left_out
+        By limit: whether it is none of these, since it is not polyhedral.
+    """
+
+    lower: Floats
+    upper: Floats
+    room: Floats
+    matrix: Floats
+    absolute: Floats
+    bound: Floats
+    left_out: Flags
+
+    def __add__(self, other: LimitRows) -> LimitRows:
+        return LimitRows(
+            np.maximum(self.lower, other.lower),
+            np.minimum(self.upper, other.upper),
+            np.minimum(self.room, other.room),
+            np.concatenate((self.matrix, other.matrix)),
+            np.concatenate((self.absolute, other.absolute)),
+            np.concatenate((self.bound, other.bound)),
+            np.concatenate((self.left_out, other.left_out)),
+        )
+
+
+def limit_rows(
+    roster: Roster, facts: Facts, limits: Sequence[Limit], allowance: Floats
+) -> LimitRows:
+    """The rows of limits, each widened by its allowance."""
+    candidate, size = CoefficientCandidate(roster, facts), len(roster)
+    none, no_bound = np.zeros((0, size)), np.full(size, np.inf)
+    rows = LimitRows(-no_bound, no_bound, no_bound, none, none, np.zeros(0), np.zeros(0, bool))
+    for limit, more in zip(limits, allowance, strict=True):
+        try:
+            excess: Coefficients = limit.excess(candidate) - more
+            fits = excess.polyhedral
+        except NotPolyhedral:
+            fits = False
+        if fits:
+            rows += _sorted_out(excess)
+        else:
+            left = np.ones(1, bool)
+            rows += LimitRows(-no_bound, no_bound, no_bound, none, none, np.zeros(0), left)
+    return rows
+
+
+def _sorted_out(excess: Coefficients) -> LimitRows:
+    """One limit: rows on a single weight or trade become bounds."""
+    matrix, bound = excess.matrix, -excess.constant
+    absolute = np.zeros_like(matrix) if excess.absolute is None else excess.absolute
+    plain, around = np.count_nonzero(matrix, axis=1), np.count_nonzero(absolute, axis=1)
+    single, trade = (plain == 1) & (around == 0), (plain == 0) & (around == 1)
+    upper = np.full(matrix.shape[1], np.inf)
+    lower, room = -upper, upper.copy()
+    for row in np.flatnonzero(single):
+        place = int(np.flatnonzero(matrix[row])[0])
+        edge = bound[row] / matrix[row, place]
+        if matrix[row, place] > 0.0:
+            upper[place] = min(upper[place], edge)
+        else:
+            lower[place] = max(lower[place], edge)
+    for row in np.flatnonzero(trade):
+        place = int(np.flatnonzero(absolute[row])[0])
+        room[place] = min(room[place], bound[row] / absolute[row, place])
+    rest = ~(single | trade)
+    return LimitRows(
+        lower, upper, room, matrix[rest], absolute[rest], bound[rest], np.zeros(1, bool)
+    )
+
+
 def standard_problem(
-    roster: Roster,
-    facts: Facts,
-    objective: Objective,
-    limits: Sequence[Limit],
-    cost: Cost | None,
-    allowance: Floats,
+    roster: Roster, facts: Facts, objective: Objective, cost: Cost | None, rows: LimitRows
 ) -> StandardProblem:
     """The problem of one decision.
-
-    Parameters
-    ----------
-    allowance
-        By limit: how far it may be exceeded.
 
     Raises
     ------
@@ -145,74 +214,20 @@ def standard_problem(
         total = total + cost.cost(candidate)
     if len(total.matrix) > 1:
         raise NotPolyhedral
-    left_out, kept = np.zeros(len(limits), dtype=bool), []
-    for place, limit in enumerate(limits):
-        try:
-            excess: Coefficients = limit.excess(candidate) - allowance[place]
-        except NotPolyhedral:
-            left_out[place] = True
-            continue
-        if excess.polyhedral:
-            kept.append(excess)
-        else:
-            left_out[place] = True
-    tail = None
-    if total.tail:
-        tail = Tail(facts.known_scenarios(), total.level, total.tail)
-    size = len(roster)
-    return _tightened(
-        StandardProblem(
-            quadratic=total.quadratic,
-            linear=total.matrix[0],
-            rates=np.zeros(size) if total.absolute is None else total.absolute[0],
-            constant=float(total.constant[0]),
-            holdings=facts.holdings,
-            lower=facts.lower,
-            upper=facts.upper,
-            matrix=np.concatenate([np.zeros((0, size)), *(each.matrix for each in kept)]),
-            absolute=np.concatenate(
-                [
-                    np.zeros((0, size)),
-                    *(
-                        np.zeros_like(each.matrix) if each.absolute is None else each.absolute
-                        for each in kept
-                    ),
-                ]
-            ),
-            bound=-np.concatenate([np.zeros(0), *(each.constant for each in kept)]),
-            left_out=left_out,
-            tail=tail,
-        )
-    )
-
-
-def _tightened(problem: StandardProblem) -> StandardProblem:
-    """The problem with rows on a single asset turned into bounds."""
-    matrix, absolute, bound = problem.matrix, problem.absolute, problem.bound
-    plain, around = np.count_nonzero(matrix, axis=1), np.count_nonzero(absolute, axis=1)
-    single = (plain == 1) & (around == 0)
-    trade = (plain == 0) & (around == 1)
-    if not (single | trade).any():
-        return problem
-    lower, upper = problem.lower.copy(), problem.upper.copy()
-    rows = np.flatnonzero(single)
-    column = np.abs(matrix[rows]).argmax(axis=1)
-    factor = matrix[rows, column]
-    edge = bound[rows] / factor
-    np.minimum.at(upper, column[factor > 0.0], edge[factor > 0.0])
-    np.maximum.at(lower, column[factor < 0.0], edge[factor < 0.0])
-    rows = np.flatnonzero(trade)
-    if len(rows):
-        column = absolute[rows].argmax(axis=1)
-        room = bound[rows] / absolute[rows, column]
-        np.minimum.at(upper, column, problem.holdings[column] + room)
-        np.maximum.at(lower, column, problem.holdings[column] - room)
-    rest = ~(single | trade)
-    return replace(
-        problem,
+    lower, upper = np.maximum(facts.lower, rows.lower), np.minimum(facts.upper, rows.upper)
+    if np.isfinite(rows.room).any():
+        lower = np.maximum(lower, facts.holdings - rows.room)
+        upper = np.minimum(upper, facts.holdings + rows.room)
+    return StandardProblem(
+        quadratic=total.quadratic,
+        linear=total.matrix[0],
+        rates=np.zeros(len(roster)) if total.absolute is None else total.absolute[0],
+        constant=float(total.constant[0]),
+        holdings=facts.holdings,
         lower=lower,
         upper=upper,
-        matrix=matrix[rest],
-        absolute=absolute[rest],
-        bound=bound[rest],
+        matrix=rows.matrix,
+        absolute=rows.absolute,
+        bound=rows.bound,
+        tail=Tail(facts.known_scenarios(), total.level, total.tail) if total.tail else None,
     )

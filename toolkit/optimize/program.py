@@ -51,6 +51,7 @@ class _Optimum:
     total: float
     binding: Flags
     answer: Answer
+    gap: float
     measured: Assessment
     second: bool = False
 
@@ -229,14 +230,19 @@ class Program:
             return None
         weights = certifier.tidied(facts, raw)
         found = certifier.accepted(facts, weights, allowance)
-        if found is None or not answer.gap <= certifier.resolution(facts, float(found.totals[0])):
+        if found is None:
+            return None
+        total = float(found.totals[0])
+        # The solver's bound is about its own point: what was tidied away comes on top.
+        gap = answer.gap + max(0.0, total - answer.value)
+        if not gap <= certifier.resolution(facts, total):
             return None
         kept, measured = certifier.without_small_trades(facts, weights, allowance) or (
             weights,
             found,
         )
-        total, binding = float(found.totals[0]), found.excess[0] >= -TOLERANCE
-        return _Optimum(facts, weights, kept, total, binding, answer, measured)
+        binding = found.excess[0] >= -TOLERANCE
+        return _Optimum(facts, weights, kept, total, binding, answer, gap, measured)
 
     def _without_ratio(self, decision: Decision) -> Allocation:
         if self.roster.cash is None:
@@ -317,7 +323,7 @@ class Program:
                 objective=float(found.totals[0]),
                 optimum=solved.total if solved else None,
                 reference=found.best(slice(1, None), allowance),
-                gap=solved.answer.gap if solved else (0.0 if status == "target" else None),
+                gap=solved.gap if solved else (0.0 if status == "target" else None),
                 solver=solved.answer.status if solved else "not used",
                 iterations=solved.answer.iterations if solved else 0,
                 covariance_repair=facts.risk.repair if facts.risk else 0.0,

@@ -235,7 +235,8 @@ class Program:
         total = float(found.totals[0])
         # The solver's bound is about its own point: what was tidied away comes on top.
         gap = answer.gap + max(0.0, total - answer.value)
-        if not gap <= certifier.resolution(facts, total):
+        # Far below zero it proves that what was solved has no portfolio at all.
+        if not abs(gap) <= certifier.resolution(facts, total):
             return None
         kept, measured = certifier.without_small_trades(facts, weights, allowance) or (
             weights,

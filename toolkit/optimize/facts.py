@@ -33,7 +33,8 @@ class Facts:
     target
         Wanted weights with the rest in cash, or None.
     current
-        Weights held, summing to 1; None where there are none: first investment without cash.
+        Weights held, summing to 1; None where there are none: without cash, on a first investment
+        or when there are proceeds.
     holdings
         Weights that trades start from: the current ones before `proceeds` arrived in cash.
     proceeds
@@ -149,6 +150,9 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     held = np.zeros(len(roster)) if current is None or decision.current is None else current.copy()
     if roster.cash is not None and decision.current is not None:
         held[roster.cash] -= proceeds
+    # Without cash the proceeds are nowhere, so that what is left cannot be kept as it is.
+    if roster.cash is None and proceeds > ROUNDING:
+        current = None
     covariance, returns = decision.covariance, decision.expected_returns
     risk = None if covariance is None else risk_of(covariance, roster, where)
     inputs = _Inputs(roster, where)

@@ -115,7 +115,7 @@ class Program:
             return self._allocation(facts, ideal, none, "target", None)
         found = self._optimum(facts, none)
         if found is None:
-            return self._relaxed(facts)
+            return self._relaxed(facts, decision)
         if self._sharpe is not None and found.facts.hurdle == 0.0:
             return self._without_ratio(decision)
         return self._allocation(found.facts, found.weights, none, "optimal", found)
@@ -251,9 +251,10 @@ class Program:
                 f"On {decision.session.date()} no portfolio is expected to earn anything, so that "
                 "there is no largest Sharpe ratio. Add a cash asset, or minimise the variance."
             )
-        return replace(self._least_variance.solve(decision), status="cash")
+        found = self._least_variance.solve(decision)
+        return replace(found, status="cash") if found.status == "optimal" else found
 
-    def _relaxed(self, facts: Facts) -> Allocation:
+    def _relaxed(self, facts: Facts, decision: Decision) -> Allocation:
         """Weights when the limits as they are have no certified answer."""
         slacks = self._diagnosis.slacks(facts)
         conflict = bool((slacks[~self._diagnosis.yielding] > 0.0).any())
@@ -265,6 +266,8 @@ class Program:
         for margin in _MARGINS:
             allowance = np.where(slacks > 0.0, slacks + margin, 0.0)
             found = self._optimum(facts, allowance, min(margin, 0.9 * TOLERANCE), _ALL)
+            if found is not None and self._sharpe is not None and found.facts.hurdle == 0.0:
+                return self._without_ratio(decision)
             if found is not None:
                 status: Status = "relaxed" if slacks.any() else "optimal"
                 return self._allocation(found.facts, found.weights, allowance, status, found)

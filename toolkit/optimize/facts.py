@@ -176,8 +176,8 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         decision.session, target, current, held, proceeds, lower, upper, risk,
         expected_returns=expected,
         scenarios=scenarios,
-        betas={} if betas is None else dict(zip(_names(decision.betas, 1), betas, strict=True)),
-        stress=None if stress is None else (_names(decision.stress, 0), stress),
+        betas={} if betas is None else dict(zip(_names(decision.betas, 1, f"The betas {where}"), betas, strict=True)),
+        stress=None if stress is None else (_names(decision.stress, 0, f"The stresses {where}"), stress),
         turnover_days=_turnover_days(decision, roster, where),
     )  # fmt: skip
 
@@ -235,10 +235,20 @@ def _turnover_days(decision: Decision, roster: Roster, where: str) -> Floats | N
     """Days of average volume that the whole equity is; 0 where no volume is known."""
     if decision.volumes is None:
         return None
-    if decision.equity is None or not decision.equity > 0.0:
-        raise DataError(f"The decision {where} has volumes in USD; give its equity in USD too.")
+    if decision.equity is None or not 0.0 < decision.equity < np.inf:
+        raise DataError(
+            f"The decision {where} has volumes in USD and the equity {decision.equity}; give its "
+            "equity in USD too, a positive number."
+        )
     known = decision.volumes[decision.volumes.notna()]
     volumes = roster.floats(known, f"The volumes {where}")
+    if volumes.min() < 0.0:
+        name = roster.index[int(volumes.argmin())]
+        raise DataError(
+            f"The volumes {where}: {name} is {volumes.min():.6g}; a volume is not negative. Leave "
+            "it out where it is unknown."
+        )
+    volumes[~roster.risky] = 0.0
     return np.divide(decision.equity, volumes, out=np.zeros(len(roster)), where=volumes > 0.0)
 
 
@@ -308,5 +318,9 @@ def _bounds(
     return lower, upper
 
 
-def _names(table: pd.DataFrame | None, axis: int) -> tuple[str, ...]:
-    return () if table is None else tuple(map(str, table.axes[axis]))
+def _names(table: pd.DataFrame | None, axis: int, what: str) -> tuple[str, ...]:
+    names = () if table is None else tuple(map(str, table.axes[axis]))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what} name {twice} more than once; name each once.")
+    return names

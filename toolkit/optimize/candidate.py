@@ -132,7 +132,7 @@ class MeasuredCandidate(Candidate):
     def largest_weight(self, assets: tuple[str, ...] = ()) -> Any:
         """Largest weight among the assets, by row."""
         chosen = self.roster.positions(assets) if assets else self.roster.risky
-        return self.weights[..., chosen].max(axis=-1)
+        return self.weights[..., chosen].max(axis=-1, initial=0.0)
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Any:
         """Weight of the sleeves, by row."""

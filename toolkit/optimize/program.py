@@ -71,8 +71,9 @@ class Program:
         self._certifier = Certifier(*self._parts)
         self._standard = Standard(*self._parts)
         self._stated: dict[Sizes, BestWeights] = {}
-        # A limit that speaks of what the assets do not have says so now, not in mid-backtest.
-        self._certifier.assess(trial(self.roster), [np.ones(len(self.roster))])
+        # What speaks of assets that are not there says so now, not in mid-backtest.
+        tried = optimizer.objective.prepare(trial(self.roster), self.roster)
+        self._certifier.assess(tried, [np.ones(len(self.roster))])
 
     @property
     def needs(self) -> tuple[str, ...]:

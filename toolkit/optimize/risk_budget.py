@@ -113,7 +113,12 @@ class RiskBudget(Objective):
         budgets = able.astype(float)
         if self.assets:
             budgets = np.zeros(len(roster))
-            budgets[roster.positions(self.assets, "RiskBudget")] = list(self.assets.values())
+            places = roster.positions(self.assets, "RiskBudget")
+            if roster.cash in places:
+                raise ConfigError(
+                    "RiskBudget has a budget of cash, which has no risk; leave it out."
+                )
+            budgets[places] = list(self.assets.values())
         for sleeve, budget in self.sleeves.items():
             inside = able & roster.members((sleeve,), facts.session)
             budgets[inside] = budget / max(int(inside.sum()), 1)
@@ -174,7 +179,7 @@ def budgeted_weights(covariance: Floats, budgets: Floats) -> Floats:
     # that look at slopes alone, the contributions can be 1e-8 off.
     x = found.x
     for _ in range(_LAST_STEPS):
-        x = x - np.linalg.solve(curvature(x), slope(x))
+        x = x - np.linalg.lstsq(curvature(x), slope(x))[0]
     y = np.exp(x)
     parts = y * (correlation @ y)
     if not np.abs(parts / parts.sum() - shares).max() <= _ACCURACY:

@@ -93,7 +93,7 @@ class SymbolicCandidate(Candidate):
         """Largest weight among the assets."""
         roster = self._roster
         chosen = roster.positions(assets) if assets else np.flatnonzero(roster.risky)
-        return self._cvxpy.max(self.weights[chosen])
+        return self._cvxpy.max(self.weights[chosen]) if len(chosen) else 0.0
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Any:
         """Weight of the sleeves; who belongs to them is a parameter."""

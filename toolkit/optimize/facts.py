@@ -168,6 +168,8 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         betas = inputs.table(decision.betas.T, "beta", np.max)
     if decision.stress is not None:
         stress = inputs.table(decision.stress, "return under stress")
+    factors = _names(decision.betas, 1, f"The betas {where}")
+    stresses = _names(decision.stress, 0, f"The stresses {where}")
     lower, upper = _bounds(decision, roster, held, inputs.known, where)
     target = None
     if decision.target is not None:
@@ -176,8 +178,8 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         decision.session, target, current, held, proceeds, lower, upper, risk,
         expected_returns=expected,
         scenarios=scenarios,
-        betas={} if betas is None else dict(zip(_names(decision.betas, 1, f"The betas {where}"), betas, strict=True)),
-        stress=None if stress is None else (_names(decision.stress, 0, f"The stresses {where}"), stress),
+        betas={} if betas is None else dict(zip(factors, betas, strict=True)),
+        stress=None if stress is None else (stresses, stress),
         turnover_days=_turnover_days(decision, roster, where),
     )  # fmt: skip
 

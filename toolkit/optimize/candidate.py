@@ -68,6 +68,10 @@ class Candidate(ABC):
         """Expected return of a year."""
 
     @abstractmethod
+    def believed_return(self) -> Any:
+        """Expected return of a year, in the eyes of the objective."""
+
+    @abstractmethod
     def below_hurdle(self) -> Any:
         """How far the return above cash is below the facts' hurdle times the volatility."""
 
@@ -105,7 +109,7 @@ class Candidate(ABC):
 
     @abstractmethod
     def tracking_variance(self, ridge: float) -> Any:
-        """Annual variance of the deviation d from the target, plus a ridge.
+        """Annual variance of the deviation d from what the objective tracks, plus a ridge.
 
         ``d'(S + ridge * v * I)d``, where v is the mean of the variances in the objective's
         covariance S.
@@ -140,7 +144,7 @@ class MeasuredCandidate(Candidate):
     def largest_weight(self, assets: tuple[str, ...] = ()) -> Any:
         """Largest weight among the assets, by row."""
         chosen = self.roster.positions(assets) if assets else self.roster.risky
-        return self.weights[..., chosen].max(axis=-1)
+        return self.weights[..., chosen].max(axis=-1, initial=0.0)
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Any:
         """Weight of the sleeves, by row."""
@@ -188,6 +192,10 @@ class MeasuredCandidate(Candidate):
         """Expected return of a year, by row."""
         return self.weights @ self.facts.known_returns()
 
+    def believed_return(self) -> Any:
+        """Expected return of a year in the eyes of the objective, by row."""
+        return self.weights @ self.facts.known_opinion()
+
     def below_hurdle(self) -> Any:
         """Hurdle times volatility less the return above cash, by row."""
         earned = self.expected_return() - self.facts.cash_return(self.roster)
@@ -232,9 +240,9 @@ class MeasuredCandidate(Candidate):
         return risk.variance * ((self.weights @ risk.factor.T) ** 2).sum(axis=-1)
 
     def tracking_variance(self, ridge: float) -> Any:
-        """Variance of the deviation from the target plus the ridge, by row."""
+        """Variance of the deviation from what is tracked plus the ridge, by row."""
         risk = self.facts.known_belief()
-        deviation = self.weights - self.facts.known_target()
+        deviation = self.weights - self.facts.known_aim()
         spread = deviation @ risk.factor.T
         return risk.variance * ((spread**2).sum(axis=-1) + ridge * (deviation**2).sum(axis=-1))
 

@@ -162,6 +162,10 @@ class CoefficientCandidate(Candidate):
         """The expected return of each asset."""
         return _row(self._facts.known_returns())
 
+    def believed_return(self) -> Coefficients:
+        """The return that the objective expects of each asset."""
+        return _row(self._facts.known_opinion())
+
     def below_hurdle(self) -> Coefficients:
         """None: volatility has a round edge."""
         raise NotPolyhedral
@@ -207,11 +211,11 @@ class CoefficientCandidate(Candidate):
         return replace(_row(np.zeros(len(self._roster))), quadratic=square)
 
     def tracking_variance(self, ridge: float) -> Coefficients:
-        """Twice the covariance with the ridge, around the target."""
-        risk, target = self._facts.known_belief(), self._facts.known_target()
+        """Twice the covariance with the ridge, around what is tracked."""
+        risk, aim = self._facts.known_belief(), self._facts.known_aim()
         square = 2.0 * risk.variance * (risk.matrix + ridge * self._roster.unit_rows)
-        slope = square @ target
-        return Coefficients(-slope[None], np.array([0.5 * float(slope @ target)]), quadratic=square)
+        slope = square @ aim
+        return Coefficients(-slope[None], np.array([0.5 * float(slope @ aim)]), quadratic=square)
 
 
 def _row(values: Floats) -> Coefficients:

@@ -33,7 +33,8 @@ class Facts:
     target
         Wanted weights with the rest in cash, or None.
     current
-        Weights held, summing to 1; None where there are none: first investment without cash.
+        Weights held, summing to 1; None where there are none: without cash, on a first investment
+        or when there are proceeds.
     holdings
         Weights that trades start from: the current ones before `proceeds` arrived in cash.
     proceeds
@@ -44,8 +45,12 @@ class Facts:
         What limits on risk see.
     belief
         What the objective sees: the same, where it has no covariance of its own.
+    aim
+        What the objective tracks: the target, where it has no weights of its own.
     expected_returns
-        By asset, a fraction a year.
+        By asset, a fraction a year: what limits see.
+    opinion
+        What the objective sees: the same, where it has no expected returns of its own.
     scenarios
         Simple returns of a session: scenarios x assets.
     betas
@@ -73,7 +78,9 @@ class Facts:
     upper: Floats
     risk: Risk | None
     belief: Risk | None = None
+    aim: Floats | None = None
     expected_returns: Floats | None = None
+    opinion: Floats | None = None
     scenarios: Floats | None = None
     betas: Mapping[str, Floats] = field(default_factory=dict)
     stress: tuple[tuple[str, ...], Floats] | None = None
@@ -97,6 +104,14 @@ class Facts:
     def known_returns(self) -> Floats:
         """The expected returns; without them the decision cannot be answered."""
         return self._given(self.expected_returns, "expected returns")
+
+    def known_aim(self) -> Floats:
+        """What the objective tracks."""
+        return self.known_target() if self.aim is None else self.aim
+
+    def known_opinion(self) -> Floats:
+        """The expected returns that the objective sees."""
+        return self.known_returns() if self.opinion is None else self.opinion
 
     def cash_return(self, roster: Roster) -> float:
         """Expected return of cash; 0 where there is no cash asset."""
@@ -150,6 +165,9 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     held = np.zeros(len(roster)) if current is None or decision.current is None else current.copy()
     if roster.cash is not None and decision.current is not None:
         held[roster.cash] -= proceeds
+    # Without cash the proceeds are nowhere, so that what is left cannot be kept as it is.
+    if roster.cash is None and proceeds > ROUNDING:
+        current = None
     covariance, returns = decision.covariance, decision.expected_returns
     risk = None if covariance is None else risk_of(covariance, roster, where)
     inputs = _Inputs(roster, where)
@@ -165,6 +183,8 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         betas = inputs.table(decision.betas.T, "beta", np.max)
     if decision.stress is not None:
         stress = inputs.table(decision.stress, "return under stress")
+    factors = _names(decision.betas, 1, f"The betas {where}")
+    stresses = _names(decision.stress, 0, f"The stresses {where}")
     lower, upper = _bounds(decision, roster, held, inputs.known, where)
     target = None
     if decision.target is not None:
@@ -174,8 +194,8 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         decision.session, target, current, held, proceeds, lower, upper, risk,
         expected_returns=expected,
         scenarios=scenarios,
-        betas={} if betas is None else dict(zip(_names(decision.betas, 1), betas, strict=True)),
-        stress=None if stress is None else (_names(decision.stress, 0), stress),
+        betas={} if betas is None else dict(zip(factors, betas, strict=True)),
+        stress=None if stress is None else (stresses, stress),
         turnover_days=days,
         impact=_impact(decision, days, roster, where),
         half_spreads=_sizes(decision.half_spreads, roster, f"The half-spreads {where}"),
@@ -238,8 +258,12 @@ def _turnover_days(decision: Decision, roster: Roster, where: str) -> Floats | N
     volumes = _sizes(decision.volumes, roster, f"The volumes {where}")
     if volumes is None:
         return None
-    if decision.equity is None or not decision.equity > 0.0:
-        raise DataError(f"The decision {where} has volumes in USD; give its equity in USD too.")
+    if decision.equity is None or not 0.0 < decision.equity < np.inf:
+        raise DataError(
+            f"The decision {where} has volumes in USD and the equity {decision.equity}; give its "
+            "equity in USD too, a positive number."
+        )
+    volumes = np.where(roster.risky, volumes, 0.0)
     return np.divide(decision.equity, volumes, out=np.zeros(len(roster)), where=volumes > 0.0)
 
 
@@ -332,5 +356,9 @@ def _bounds(
     return lower, upper
 
 
-def _names(table: pd.DataFrame | None, axis: int) -> tuple[str, ...]:
-    return () if table is None else tuple(map(str, table.axes[axis]))
+def _names(table: pd.DataFrame | None, axis: int, what: str) -> tuple[str, ...]:
+    names = () if table is None else tuple(map(str, table.axes[axis]))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what} name {twice} more than once; name each once.")
+    return names

@@ -39,8 +39,8 @@ class Sizes:
 class SymbolicCandidate(Candidate):
     """The unknown portfolio of one compiled problem.
 
-    The variable is the deviation from the target, so that the objective is small where the answer
-    is near the target and its relative accuracy does not suffer. Risk enters in units of the mean
+    The variable is the deviation from what is tracked, so that the objective is small where the
+    answer is near it and its relative accuracy does not suffer. Risk enters in units of the mean
     variance: the solver sees numbers near one whatever the unit of the covariance. Every
     parameter enters affinely (disciplined parametrised programming), and what nobody asks for is
     not part of the problem.
@@ -68,7 +68,7 @@ class SymbolicCandidate(Candidate):
         self._whole: dict[Reading, Any] = {}
         self._level: Any = None
         self.deviation = cvxpy.Variable(len(roster))
-        self.weights = self.deviation + self.parameter(len(roster), _target)
+        self.weights = self.deviation + self.parameter(len(roster), _origin)
         self.constraints += [
             cvxpy.sum(self.weights) == 1.0,
             self.weights >= self.parameter(len(roster), lambda facts: facts.lower),
@@ -89,13 +89,13 @@ class SymbolicCandidate(Candidate):
 
     def weights_of(self, point: Floats, start: int, facts: Facts) -> Floats:
         """Weights at a solver's point, where the deviation starts at a position."""
-        return point[start : start + len(self._roster)] + _target(facts)
+        return point[start : start + len(self._roster)] + _origin(facts)
 
     def largest_weight(self, assets: tuple[str, ...] = ()) -> Any:
         """Largest weight among the assets."""
         roster = self._roster
         chosen = roster.positions(assets) if assets else np.flatnonzero(roster.risky)
-        return self._cvxpy.max(self.weights[chosen])
+        return self._cvxpy.max(self.weights[chosen]) if len(chosen) else 0.0
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Any:
         """Weight of the sleeves; who belongs to them is a parameter."""
@@ -105,8 +105,8 @@ class SymbolicCandidate(Candidate):
             def members(facts: Facts) -> Floats:
                 return self._roster.members(chosen, facts.session).astype(float)
 
-            # The target's share is a parameter of its own: a product of two would not be affine.
-            share = self.parameter((), lambda facts: members(facts) @ _target(facts))
+            # The origin's share is a parameter of its own: a product of two would not be affine.
+            share = self.parameter((), lambda facts: members(facts) @ _origin(facts))
             mask = self.parameter(len(self._roster), members)
             self._sleeves[chosen] = mask @ self.deviation + share
         return self._sleeves[chosen]
@@ -168,7 +168,13 @@ class SymbolicCandidate(Candidate):
     def tracking_error(self) -> Any:
         """Annual volatility of the deviation from the target."""
         unit = self.parameter((), lambda f: np.sqrt(_variance(f)), nonneg=True)
-        return unit * self._cvxpy.norm(self._deviation_spread(_factor))
+        # The objective may track other weights than the target.
+        away = self.parameter(
+            len(self._roster), lambda f: _factor(f) @ (_origin(f) - f.known_target())
+        )
+        spread = self._cvxpy.Variable(len(self._roster))
+        self.constraints.append(spread == self._deviation_spread(_factor) + away)
+        return unit * self._cvxpy.norm(spread)
 
     def expected_shortfall(self, level: float) -> Any:
         """Expected shortfall of a session."""
@@ -176,7 +182,7 @@ class SymbolicCandidate(Candidate):
         edge, beyond = self._cvxpy.Variable(), self._cvxpy.Variable(count, nonneg=True)
         padded = self._padded(_scenarios, count)
         returns = self.parameter((count, size), padded)
-        wanted = self.parameter(count, lambda facts: padded(facts) @ _target(facts))
+        wanted = self.parameter(count, lambda facts: padded(facts) @ _origin(facts))
         self.constraints.append(beyond >= -(returns @ self.deviation) - wanted - edge)
         chance = self.parameter(
             count, lambda facts: _chances(len(_scenarios(facts)), count), nonneg=True
@@ -186,6 +192,10 @@ class SymbolicCandidate(Candidate):
     def expected_return(self) -> Any:
         """Expected return of a year."""
         return self._affine(lambda facts: facts.known_returns())
+
+    def believed_return(self) -> Any:
+        """Expected return of a year, in the eyes of the objective."""
+        return self._affine(lambda facts: facts.known_opinion())
 
     def below_hurdle(self) -> Any:
         """Hurdle times volatility less the return above cash."""
@@ -201,7 +211,7 @@ class SymbolicCandidate(Candidate):
         """Largest loss under the stresses."""
         count = len(names) or self._sizes.stresses
         losses = self.parameter((count, len(self._roster)), lambda f: -stressed(f, names))
-        wanted = self.parameter(count, lambda f: -stressed(f, names) @ _target(f))
+        wanted = self.parameter(count, lambda f: -stressed(f, names) @ _origin(f))
         return self._cvxpy.max(losses @ self.deviation + wanted)
 
     def herfindahl(self) -> Any:
@@ -214,7 +224,7 @@ class SymbolicCandidate(Candidate):
         return unit * self._cvxpy.sum_squares(self._weight_spread(self._belief()))
 
     def tracking_variance(self, ridge: float) -> Any:
-        """Variance of the deviation from the target plus the ridge."""
+        """Variance of the deviation from what is tracked plus the ridge."""
         squares = self._cvxpy.sum_squares
         unit = self.parameter((), lambda f: np.array(f.known_belief().variance), nonneg=True)
         spread = self._deviation_spread(self._belief())
@@ -246,7 +256,7 @@ class SymbolicCandidate(Candidate):
     def _affine(self, reading: Reading) -> Any:
         """Weights times a number for each asset."""
         numbers = self.parameter(len(self._roster), reading)
-        wanted = self.parameter((), lambda facts: reading(facts) @ _target(facts))
+        wanted = self.parameter((), lambda facts: reading(facts) @ _origin(facts))
         return numbers @ self.deviation + wanted
 
     @staticmethod
@@ -273,15 +283,17 @@ class SymbolicCandidate(Candidate):
     def _weight_spread(self, factor: Reading) -> Any:
         """Covariance factor times the weights, as a variable."""
         if factor not in self._whole:
-            wanted = self.parameter(len(self._roster), lambda f: factor(f) @ _target(f))
+            wanted = self.parameter(len(self._roster), lambda f: factor(f) @ _origin(f))
             whole = self._cvxpy.Variable(len(self._roster))
             self.constraints.append(whole == self._deviation_spread(factor) + wanted)
             self._whole[factor] = whole
         return self._whole[factor]
 
 
-def _target(facts: Facts) -> Floats:
-    return np.zeros(len(facts.holdings)) if facts.target is None else facts.target
+def _origin(facts: Facts) -> Floats:
+    """Where deviations start: at what is tracked, or at nothing."""
+    origin = facts.target if facts.aim is None else facts.aim
+    return np.zeros(len(facts.holdings)) if origin is None else origin
 
 
 def _factor_of_belief(facts: Facts) -> Floats:

@@ -237,6 +237,7 @@ def test_the_share_of_a_volatility_target_is_target_over_volatility_within_the_b
     assert (found.iloc[:21] == 0.9).all()
     assert ((found - wanted).iloc[21:].abs() <= 0.05 + 1e-9).all()
     switched = found.iloc[20:].diff().abs() > 0.0
+    assert (found.iloc[21:].diff().abs()[switched.iloc[1:]].dropna() > 0.05).all()
     assert np.allclose(found.iloc[20:][switched], wanted.reindex(found.index).iloc[20:][switched])
 
 
@@ -743,13 +744,14 @@ def test_a_run_with_an_overlay_passes_every_check(sampled, name):
     assert len(result.account.orders) > len(result.account.decisions)
 
 
-def test_a_replay_of_the_run_ends_in_the_same_state(sampled):
+@pytest.mark.parametrize("delay", [1, 4])
+def test_a_replay_of_the_run_ends_in_the_same_state(sampled, delay):
     panel, experiment = sampled
     overlays = tuple(EACH.values())
-    account = replace(experiment.backtester(), overlays=overlays).loop.run(
+    account = replace(experiment.backtester(), overlays=overlays, fill_delay=delay).loop.run(
         experiment.strategy(), panel
     )
-    first = account.orders[0].row + 1
+    first = account.orders[0].row + delay
     again = replay(
         overlays,
         account.simulation.equity.iloc[first:],

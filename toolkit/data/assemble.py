@@ -93,11 +93,11 @@ def assemble(
         for name, quantity in _quantities(found).items()
     }
     fields |= {PRICE_FIELD: _on_clock(prices, universe, sessions)}
-    last = sessions[-1]
+    last, decision = sessions[-1], decision_times(sessions[-1:])[0]
     return Panel(
         universe=universe,
         sessions=sessions,
-        fields={name: _seen(quantity, last) for name, quantity in sorted(fields.items())},
+        fields={name: _seen(quantity, last, decision) for name, quantity in sorted(fields.items())},
         clock=clock,
         simulated=any(source.simulated for source in sources),
         notices=(*_told(sources, universe, sessions), *notices, *_stopped(fields, last)),
@@ -255,11 +255,15 @@ def _usable(quantity: Field, universe: Universe) -> Field:
     return replace(quantity, values=values)
 
 
-def _seen(quantity: Field, last: pd.Timestamp) -> Field:
+def _seen(quantity: Field, last: pd.Timestamp, decision: pd.Timestamp) -> Field:
     """The rows that the decision of the last session could see."""
-    public = quantity.until(decision_times(pd.DatetimeIndex([last]))[0])
-    count = int(public.values.index.searchsorted(last, side="right"))
-    return replace(public, values=public.values[:count], available_at=public.available_at[:count])
+    public = quantity.until(decision)
+    count = int(public.labels.searchsorted(last.value, side="right"))
+    if count == len(public.labels):
+        return public
+    return replace(
+        public, values=public.values.iloc[:count], available_at=public.available_at[:count]
+    )
 
 
 def _stopped(fields: Mapping[str, Field], last: pd.Timestamp) -> list[Notice]:
@@ -268,7 +272,8 @@ def _stopped(fields: Mapping[str, Field], last: pd.Timestamp) -> list[Notice]:
     for name, quantity in sorted(fields.items()):
         if isinstance(quantity, Steps):
             continue
-        rows = quantity.values.dropna(how="all").index
+        told = quantity.values.notna().to_numpy().any(axis=1)
+        rows = quantity.values.index[np.flatnonzero(told)]
         day = str(rows[-1].date()) if len(rows) else "never"
         if not len(rows) or last - rows[-1] > STOPPED:
             text = f"Field {name} ({quantity.source}) has its last value on {day}."

@@ -284,6 +284,10 @@ class SampleMarket:
 
 def _rows(field: Field, start: date, end: date) -> Field:
     """The rows of a field that are labelled from start to end."""
-    inside = field.values.index.slice_indexer(pd.Timestamp(start), pd.Timestamp(end))
-    values, available_at = field.values.iloc[inside], field.available_at[inside]
-    return replace(field, values=values, available_at=available_at)
+    first = field.labels.searchsorted(pd.Timestamp(start).value)
+    stop = field.labels.searchsorted(pd.Timestamp(end).value, side="right")
+    if stop - first == len(field.labels):
+        return field
+    return replace(
+        field, values=field.values.iloc[first:stop], available_at=field.available_at[first:stop]
+    )

@@ -28,7 +28,7 @@ LAYERS = (
     ("backtest",),
     ("research",),
     ("config",),
-    ("doctor",),
+    ("doctor", "past_run"),
     ("cli",),
     ("",),  # the package itself names all that is public
 )

@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli import allocate
 from toolkit.cli.network import network
 from toolkit.cli.pivot import pivot
 from toolkit.cli.signals import signals
-from toolkit.cli.terminal import AsJson, DataFolder, Runs, answer, complain, progress, say
+from toolkit.cli.terminal import (
+    AsJson,
+    DataFolder,
+    Runs,
+    StrategyName,
+    answer,
+    complain,
+    experiment_of,
+    progress,
+    say,
+)
 from toolkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from toolkit.backtest.result import BacktestResult
-    from toolkit.config import Experiment
 
 app = typer.Typer(
     add_completion=False,
@@ -28,10 +38,6 @@ app = typer.Typer(
 )
 app.add_typer(network, name="network")
 app.add_typer(pivot, name="pivot")
-
-StrategyName = Annotated[
-    str, typer.Argument(help="Name of a shipped strategy, or path of a .toml file.")
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -78,7 +84,7 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
 
     demand_writable(runs)
     chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
-    experiment = _experiment(strategy, data, start, end, chosen)
+    experiment = experiment_of(strategy, data, start, end, chosen)
     result = experiment.run(progress(), shlex.join(["hashpivot", *sys.argv[1:]]))
     folder = result.save(runs, page=report_page)
     page = str(folder / "report.html") if report_page else None
@@ -104,7 +110,7 @@ def audit(
 
     if cuts != "all" and not (cuts.isdigit() and int(cuts) > 0):
         raise ConfigError(f"--cuts {cuts}: expected a number above 0, or 'all'.")
-    experiment = _experiment(strategy, data, None, None, [])
+    experiment = experiment_of(strategy, data)
     found = look_ahead_audit(
         experiment.backtester().loop,
         experiment.strategy(),
@@ -164,6 +170,7 @@ def strategies(as_json: AsJson = False) -> None:
 
 
 app.command()(signals)
+app.add_typer(allocate.app)
 
 
 @app.command()
@@ -179,19 +186,6 @@ def doctor(as_json: AsJson = False) -> None:
             say(f"{'ok  ' if check.ok else 'FAIL'} {check.name:<18} {check.found}")
     if not all(check.ok for check in checks):
         raise ConfigError("Something above does not work; install the locked requirements again.")
-
-
-def _experiment(
-    strategy: str, data: Path | None, start: str | None, end: str | None, overrides: list[str]
-) -> Experiment:
-    from toolkit.config import Experiment
-
-    # As TOML writes them, so that the same run has the same hash however its days were given.
-    # A relative folder is meant from where the command was typed.
-    folder = None if data is None else json.dumps(str(data.absolute()), ensure_ascii=False)
-    given = {"folder": folder, "start": start, "end": end}
-    settings = [f"data.{key}={value}" for key, value in given.items() if value]
-    return Experiment.from_toml(strategy, [*settings, *overrides])
 
 
 def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str, Any]:

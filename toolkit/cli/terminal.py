@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from toolkit.backtest.engine import Progress
+    from toolkit.config import Experiment
     from toolkit.panel import Panel
 
 DataFolder = Annotated[
@@ -28,6 +29,9 @@ LastSession = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Runs = Annotated[
     Path, typer.Option("--runs", envvar="HASHPIVOT_RUNS", help="Folder of run folders.")
+]
+StrategyName = Annotated[
+    str, typer.Argument(help="Name of a shipped strategy, or path of a .toml file.")
 ]
 
 
@@ -52,6 +56,24 @@ def panel_to_read(
     folder = None if data is None else str(data.absolute())
     first, last = (None if moment is None else moment.date() for moment in (start, end))
     return panel_of(DataSettings(folder=folder, start=first, end=last))
+
+
+def experiment_of(
+    strategy: str,
+    data: Path | None,
+    start: str | None = None,
+    end: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Experiment:
+    """The experiment that the options of a command choose."""
+    from toolkit.config import Experiment
+
+    # As TOML writes them, so that the same run has the same hash however its days were given.
+    # A relative folder is meant from where the command was typed.
+    folder = None if data is None else json.dumps(str(data.absolute()), ensure_ascii=False)
+    given = {"folder": folder, "start": start, "end": end}
+    settings = [f"data.{key}={value}" for key, value in given.items() if value]
+    return Experiment.from_toml(strategy, [*settings, *overrides])
 
 
 def complain(text: str) -> None:

@@ -25,6 +25,7 @@ LAYERS = (
     ("network",),
     ("data", "signals", "risk"),
     ("strategy", "optimize"),
+    ("strategy_module",),
     ("backtest",),
     ("research",),
     ("config",),

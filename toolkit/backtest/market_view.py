@@ -10,10 +10,16 @@ import pandas as pd
 
 from toolkit.backtest.accounts import open_for_orders
 from toolkit.errors import ConfigError
+from toolkit.optimize.costs import Measured
 from toolkit.panel import Panel
 from toolkit.risk.betas import factor_betas
 from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.risk.factors import factor_returns
+from toolkit.risk.liquidity import (
+    average_daily_volume,
+    estimated_half_spread,
+    session_volatility,
+)
 from toolkit.risk.scenarios import HistoricalScenarios, ScenarioModel
 from toolkit.risk.stress import Stress, stress_losses
 from toolkit.units import component
@@ -39,8 +45,15 @@ class Outlook:
 class MarketView:
     """Estimates at each decision of a panel, each from returns up to that session."""
 
-    def __init__(self, risk_model: RiskModel | None, outlook: Outlook, panel: Panel) -> None:
+    def __init__(
+        self,
+        risk_model: RiskModel | None,
+        outlook: Outlook,
+        panel: Panel,
+        measured: Measured | None = None,
+    ) -> None:
         self.risk_model, self.outlook, self.panel = risk_model, outlook, panel
+        self.measured = measured or Measured()
         self.returns = returns_for_risk(panel)
 
     @cached_property
@@ -77,6 +90,18 @@ class MarketView:
             )
         day = self.panel.sessions[row].date()
         return -stress_losses(self.outlook.stresses, self.panel.universe, day)
+
+    def volumes(self, row: int) -> pd.Series:
+        """USD traded in a day, NaN where unknown."""
+        return average_daily_volume(self.panel, self.measured.lookback).iloc[row]
+
+    def volatilities(self, row: int) -> pd.Series:
+        """Standard deviation of a session's return, NaN where unknown."""
+        return session_volatility(self.panel, self.measured.lookback).iloc[row]
+
+    def half_spreads(self, row: int) -> pd.Series:
+        """Estimated half-spread, a fraction, NaN where unknown."""
+        return estimated_half_spread(self.panel, self.measured.spread_lookback).iloc[row]
 
 
 def returns_for_risk(panel: Panel) -> pd.DataFrame:

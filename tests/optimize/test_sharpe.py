@@ -67,8 +67,10 @@ def test_the_ratio_is_that_of_skfolio(market, seed, cap):
     ours = found.weights.to_numpy()
     earned, spread = past.mean().to_numpy(), past.cov().to_numpy()
     best = theirs.weights_ @ earned / np.sqrt(theirs.weights_ @ spread @ theirs.weights_)
-    assert ours @ earned / np.sqrt(ours @ spread @ ours) == pytest.approx(best, rel=1e-8)
-    assert ours == pytest.approx(theirs.weights_, abs=1e-4)
+    mine = ours @ earned / np.sqrt(ours @ spread @ ours)
+    assert mine >= best * (1.0 - 1e-9)
+    assert mine == pytest.approx(best, rel=1e-6)
+    assert ours == pytest.approx(theirs.weights_, abs=1e-3)
 
 
 LINEAR = (MaxWeight(0.4), MinCash(0.05), MaxTurnover(0.6))

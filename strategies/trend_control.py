@@ -35,5 +35,4 @@ class TrendControl(Strategy):
         """Each rising asset gets one share of all assets with an opinion."""
         momentum = self.read(panel, signals)["momentum"]
         judged = panel.members(RISKY) & momentum.notna()
-        weights = share_equally(judged).where(momentum > 0.0, 0.0)
-        return decided_where(weights, judged.any(axis=1))
+        return decided_where(share_equally(judged) * (momentum > 0.0), judged)

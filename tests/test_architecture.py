@@ -25,10 +25,11 @@ LAYERS = (
     ("network",),
     ("data", "signals", "risk"),
     ("strategy", "optimize"),
+    ("strategy_module",),
     ("backtest",),
     ("research",),
     ("config",),
-    ("doctor",),
+    ("doctor", "past_run"),
     ("cli",),
     ("",),  # the package itself names all that is public
 )
@@ -46,14 +47,15 @@ HOMES = {
     "matplotlib": {"report/picture.py"},
     "typer": {"cli/"},
     "pyarrow": {"data/tables.py", "record.py"},
+    "arch": {"risk/"},
     "sklearn": {"risk/"},
     "yfinance": set(),
     "quantstats": set(),
     "ffn": set(),
 }
 
-LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "highspy", "numba", "exchange_calendars",
-        "sklearn", "pyarrow", "matplotlib")  # fmt: skip
+LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "highspy", "piqp", "numba", "arch",
+        "statsmodels", "exchange_calendars", "sklearn", "pyarrow", "matplotlib")  # fmt: skip
 
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "print", "breakpoint", "input"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import ConfigError, suggestion
 from toolkit.panel import Panel
@@ -35,6 +35,15 @@ class Strategy(ABC):
         A row all NaN is no decision; an absent asset has weight 0; what a row leaves of 1 is cash.
         Given `signals` are used instead of computing them, which is how one is switched off.
         """
+
+    def expected_returns(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame | None:
+        """Expected returns, fractions a year: sessions x assets, cash included; None has none.
+
+        NaN is no opinion: such an asset is not bought by an objective that reads them.
+        """
+        return None
 
     def read(
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
@@ -70,19 +79,30 @@ def share_equally(chosen: pd.DataFrame) -> pd.DataFrame:
 
 def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
     """Weights in proportion to positive scores; a session without any is all 0."""
-    values = scores.to_numpy(dtype=float)
-    positive = np.where(values > 0.0, values, 0.0)
+    shares = proportions(scores.to_numpy(dtype=float))
+    return pd.DataFrame(shares, index=scores.index, columns=scores.columns, copy=False)
+
+
+def proportions(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`share_in_proportion` of an array."""
+    positive = np.where(scores > 0.0, scores, 0.0)
     total = positive.sum(axis=1, keepdims=True)
-    shares = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0.0)
-    return pd.DataFrame(shares, index=scores.index, columns=scores.columns)
+    shares: NDArray[np.float64] = np.divide(
+        positive, total, out=np.zeros_like(positive), where=total > 0.0
+    )
+    return shares
 
 
 def decided_where(weights: pd.DataFrame, decided: ArrayLike) -> pd.DataFrame:
-    """The weights on the sessions where the flag holds, and no decision (all NaN) on the others."""
-    values = np.where(np.asarray(decided)[:, None], weights.to_numpy(), np.nan)
-    return pd.DataFrame(values, index=weights.index, columns=weights.columns)
+    """The weights on the sessions where the flag holds, and no decision (all NaN) on the others.
+
+    Of flags by asset one is enough.
+    """
+    flags = np.asarray(decided, dtype=bool).reshape(len(weights), -1)
+    values = np.where(np.any(flags, axis=1, keepdims=True), weights.to_numpy(), np.nan)
+    return pd.DataFrame(values, index=weights.index, columns=weights.columns, copy=False)
 
 
 def decided_where_invested(weights: pd.DataFrame) -> pd.DataFrame:
     """The weights, and no decision on the sessions on which all of them are 0."""
-    return decided_where(weights, (weights.to_numpy() > 0.0).any(axis=1))
+    return decided_where(weights, weights.to_numpy() > 0.0)

@@ -17,13 +17,13 @@ from toolkit.backtest.cuts import choose_cuts
 from toolkit.backtest.engine import (
     Progress,
     TimeLoop,
-    covariance_at,
     dense_targets,
-    returns_for_risk,
 )
+from toolkit.backtest.market_view import MarketView
 from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
+from toolkit.universe import labels_of
 
 TOLERANCE = 1e-9
 """Sums in another memory layout differ in the last bits; a peek differs by much more."""
@@ -105,7 +105,7 @@ def audit(
     has its own copy of the strategy, so that none remembers what another one saw.
     """
     whole = outputs(loop, strategy, panel, deep=deep)
-    examination = _Examination(loop, strategy, panel, whole, returns_for_risk(panel), deep)
+    examination = _Examination(loop, strategy, panel, whole, loop.view(panel), deep)
     rows = choose_cuts(panel, whole, cuts, seed, loop.schedule.first_session(panel))
     findings: list[Finding] = []
     for count, row in enumerate(rows):
@@ -139,6 +139,9 @@ def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = Fa
     signals = strategy.read(panel)
     frames = {f"signal {name}": values for name, values in signals.items()}
     frames[_TARGETS] = dense_targets(strategy, panel, signals)
+    expected = strategy.expected_returns(panel, signals)
+    if expected is not None:
+        frames["expected returns"] = expected
     if deep:
         try:
             decisions = loop.run(strategy, panel).decisions
@@ -158,12 +161,12 @@ class _Examination:
     strategy: Strategy
     panel: Panel
     whole: Frames
-    returns: pd.DataFrame
+    view: MarketView
     deep: bool
 
     def findings(self, cut: pd.Timestamp, *, explain: bool) -> list[Finding]:
         """What differs at or before a cut."""
-        truth = self._up_to(cut, self.panel, self.whole, self.returns)
+        truth = self._up_to(cut, self.panel, self.whole, self.view)
         past, day = self.panel.until(cut), f"{cut:%Y-%m-%d}"
         try:
             differences = _differences(truth, self._answer(cut, past))
@@ -179,15 +182,13 @@ class _Examination:
 
     def _answer(self, cut: pd.Timestamp, panel: Panel) -> Frames:
         again = outputs(self.loop, self.strategy, panel, deep=self.deep)
-        return self._up_to(cut, panel, again, returns_for_risk(panel))
+        return self._up_to(cut, panel, again, self.loop.view(panel))
 
-    def _up_to(
-        self, cut: pd.Timestamp, panel: Panel, frames: Frames, returns: pd.DataFrame
-    ) -> Frames:
+    def _up_to(self, cut: pd.Timestamp, panel: Panel, frames: Frames, view: MarketView) -> Frames:
         """Outputs at or before a cut, and what the risk model says there."""
-        known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
-        estimate = covariance_at(self.loop.risk_model, returns, row, panel.periods_per_year)
+        known = {name: _until(cut, row, frame) for name, frame in frames.items()}
+        estimate = view.covariance(row)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
     def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:
@@ -211,6 +212,13 @@ class _Examination:
         return " and ".join(culprits)
 
 
+def _until(cut: pd.Timestamp, row: int, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a frame at or before a cut, most likely those up to its row of the sessions."""
+    if len(frame) == row + 1 and frame.index[row] == cut:
+        return frame
+    return frame.loc[:cut]
+
+
 def _without(panel: Panel, past: Panel, part: str) -> Panel:
     """The panel with one part as it was in the past."""
     if part == _SESSIONS:
@@ -232,9 +240,18 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     An asset that the past does not know may have no weight. What else is said of it is of no use.
     """
     is_weight = name in (_TARGETS, _SIZED)
-    rows = seen.index if name == _COVARIANCE else full.index.union(seen.index)
-    columns = full.columns.union(seen.columns, sort=False) if is_weight else seen.columns
-    left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
+    rows, columns = seen.index, seen.columns
+    if full.index.equals(rows) and full.columns.equals(columns):
+        left, right = full.to_numpy(dtype=float), seen.to_numpy(dtype=float)
+    else:
+        if name != _COVARIANCE:
+            rows = full.index.union(rows)
+        known = columns.tolist()
+        later = [asset for asset in full.columns.tolist() if is_weight and asset not in known]
+        columns = labels_of(*known, *later)
+        left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
+        # No weight is the same as a weight of 0.
+        right[:, len(known) :][left[:, len(known) :] == 0.0] = 0.0
     if np.array_equal(left, right, equal_nan=True):
         return None
     size = 1.0 if is_weight else np.abs(left[np.isfinite(left)]).max(initial=0.0)
@@ -242,7 +259,6 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     with np.errstate(invalid="ignore"):
         equal = np.abs(left - right) <= size * (SIZED_TOLERANCE if name == _SIZED else TOLERANCE)
     equal |= (left == right) | (np.isnan(left) & np.isnan(right))
-    equal |= ~columns.isin(seen.columns) & (left == 0.0)
     if equal.all():
         return None
     row, column = (int(places[0]) for places in np.nonzero(~equal))
@@ -251,9 +267,12 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
 
 
 def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
-    if not (frame.index.equals(rows) and frame.columns.equals(columns)):
-        frame = frame.reindex(index=rows, columns=columns)
-    return frame.to_numpy(dtype=float)
+    """A copy of the values at the rows and columns, NaN where the frame has none."""
+    if not frame.index.equals(rows):
+        frame = frame.reindex(index=rows)
+    absent = np.full((len(frame), 1), np.nan)
+    values = np.hstack([frame.to_numpy(dtype=float), absent])
+    return values[:, frame.columns.get_indexer(columns)]
 
 
 def _finite(value: float) -> float | None:

@@ -88,6 +88,18 @@ class Candidate(ABC):
         """Largest trade in days of its asset's average volume, of assets whose volume is known."""
 
     @abstractmethod
+    def market_impact(self) -> Any:
+        """Cost of moving prices under a coefficient of 1, a fraction of equity.
+
+        The sum over the trades x of all assets with known volume of
+        ``volatility * sqrt(equity / volume) * abs(x) ** 1.5``.
+        """
+
+    @abstractmethod
+    def half_spread_paid(self, constant: float) -> Any:
+        """Half-spread times trade, summed over all assets but cash; the constant if unknown."""
+
+    @abstractmethod
     def herfindahl(self) -> Any:
         """Sum of squared weights of all assets but cash."""
 
@@ -204,6 +216,20 @@ class MeasuredCandidate(Candidate):
             return np.zeros(self.weights.shape[:-1])
         return (np.abs(self.weights - self.facts.holdings) * days).max(axis=-1)
 
+    def market_impact(self) -> Any:
+        """Cost of moving prices, by row."""
+        impact = self.facts.known_impact()
+        if self.drifted:
+            return np.zeros(self.weights.shape[:-1])
+        return (np.abs(self.weights - self.facts.holdings) ** 1.5 * impact).sum(axis=-1)
+
+    def half_spread_paid(self, constant: float) -> Any:
+        """Half-spread times trade, by row."""
+        paid = spread_rates(self.facts, self.roster, constant)
+        if self.drifted:
+            return np.zeros(self.weights.shape[:-1])
+        return (np.abs(self.weights - self.facts.holdings) * paid).sum(axis=-1)
+
     def herfindahl(self) -> Any:
         """Sum of squared weights without cash, by row."""
         return (self.weights[..., self.roster.risky] ** 2).sum(axis=-1)
@@ -238,6 +264,12 @@ def tail_mean(losses: Floats, level: float) -> Floats:
     edge = worst[..., whole] * (size - whole)
     mean: Floats = (worst[..., :whole].sum(axis=-1) + edge) / size
     return mean
+
+
+def spread_rates(facts: Facts, roster: Roster, constant: float) -> Floats:
+    """Half-spread of each asset, the constant where it is unknown; 0 of cash."""
+    known = facts.known_half_spreads()
+    return np.where(roster.risky, np.where(np.isnan(known), constant, known), 0.0)
 
 
 def stressed(facts: Facts, names: tuple[str, ...]) -> Floats:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.optimize.candidate import Candidate, stressed
+from toolkit.optimize.candidate import Candidate, spread_rates, stressed
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Sleeve
@@ -187,6 +187,17 @@ class CoefficientCandidate(Candidate):
         if not len(rows):
             return _row(np.zeros(len(self._roster)))
         return Coefficients(0.0 * rows, np.zeros(len(rows)), rows)
+
+    def market_impact(self) -> Coefficients:
+        """Nothing where no volume is known; elsewhere it has a power that no row has."""
+        if self._facts.known_impact().any():
+            raise NotPolyhedral
+        return _row(np.zeros(len(self._roster)))
+
+    def half_spread_paid(self, constant: float) -> Coefficients:
+        """The half-spread for each change of weight."""
+        rates = spread_rates(self._facts, self._roster, constant)[None]
+        return Coefficients(0.0 * rates, np.zeros(1), rates)
 
     def herfindahl(self) -> Coefficients:
         """Two on the diagonal, as half of it counts."""

@@ -60,6 +60,11 @@ class Facts:
     turnover_days
         Days of each asset's average volume that trading all of the equity would take; 0 where no
         volume is known.
+    impact
+        Impact of trading all of the equity in an asset, before the cost's coefficient: volatility
+        times the root of `turnover_days`; 0 where either is unknown. None: not told.
+    half_spreads
+        Half-spread by asset, NaN where it is unknown. None: not told.
     hurdle
         Return above cash asked for a unit of volatility, where the largest such ratio is sought.
     """
@@ -80,6 +85,8 @@ class Facts:
     betas: Mapping[str, Floats] = field(default_factory=dict)
     stress: tuple[tuple[str, ...], Floats] | None = None
     turnover_days: Floats | None = None
+    impact: Floats | None = None
+    half_spreads: Floats | None = None
     hurdle: float = 0.0
 
     def known_target(self) -> Floats:
@@ -128,6 +135,14 @@ class Facts:
         """The stresses; without them the decision cannot be answered."""
         return self._given(self.stress, "stress scenarios")
 
+    def known_impact(self) -> Floats:
+        """The impacts; without volumes and volatilities the decision cannot be answered."""
+        return self._given(self.impact, "volumes and volatilities")
+
+    def known_half_spreads(self) -> Floats:
+        """The half-spreads; without them the decision cannot be answered."""
+        return self._given(self.half_spreads, "half-spreads")
+
     def _given(self, value: Given | None, what: str) -> Given:
         if value is None:
             raise DataError(f"The decision on {self.session.date()} needs {what}.")
@@ -174,13 +189,16 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     target = None
     if decision.target is not None:
         target = _weights(decision.target, roster, 1.0, f"The target {where}")
+    days = _turnover_days(decision, roster, where)
     return Facts(
         decision.session, target, current, held, proceeds, lower, upper, risk,
         expected_returns=expected,
         scenarios=scenarios,
         betas={} if betas is None else dict(zip(factors, betas, strict=True)),
         stress=None if stress is None else (stresses, stress),
-        turnover_days=_turnover_days(decision, roster, where),
+        turnover_days=days,
+        impact=_impact(decision, days, roster, where),
+        half_spreads=_sizes(decision.half_spreads, roster, f"The half-spreads {where}"),
     )  # fmt: skip
 
 
@@ -196,6 +214,8 @@ def trial(roster: Roster) -> Facts:
         betas=defaultdict(lambda: 0.0 * ones),
         stress=(("trial",), np.zeros((1, size))),
         turnover_days=ones,
+        impact=ones,
+        half_spreads=0.0 * ones,
     )  # fmt: skip
 
 
@@ -235,23 +255,39 @@ class _Inputs:
 
 def _turnover_days(decision: Decision, roster: Roster, where: str) -> Floats | None:
     """Days of average volume that the whole equity is; 0 where no volume is known."""
-    if decision.volumes is None:
+    volumes = _sizes(decision.volumes, roster, f"The volumes {where}")
+    if volumes is None:
         return None
     if decision.equity is None or not 0.0 < decision.equity < np.inf:
         raise DataError(
             f"The decision {where} has volumes in USD and the equity {decision.equity}; give its "
             "equity in USD too, a positive number."
         )
-    known = decision.volumes[decision.volumes.notna()]
-    volumes = roster.floats(known, f"The volumes {where}")
-    if volumes.min() < 0.0:
-        name = roster.index[int(volumes.argmin())]
-        raise DataError(
-            f"The volumes {where}: {name} is {volumes.min():.6g}; a volume is not negative. Leave "
-            "it out where it is unknown."
-        )
-    volumes[~roster.risky] = 0.0
+    volumes = np.where(roster.risky, volumes, 0.0)
     return np.divide(decision.equity, volumes, out=np.zeros(len(roster)), where=volumes > 0.0)
+
+
+def _impact(decision: Decision, days: Floats | None, roster: Roster, where: str) -> Floats | None:
+    volatilities = _sizes(decision.volatilities, roster, f"The volatilities {where}")
+    if volatilities is None or days is None:
+        return None
+    return np.where(roster.risky, np.nan_to_num(volatilities) * np.sqrt(days), 0.0)
+
+
+def _sizes(values: pd.Series | None, roster: Roster, title: str) -> Floats | None:
+    """Numbers by asset that are not negative, NaN where there is none."""
+    if values is None:
+        return None
+    row = np.full(len(roster), np.nan)
+    row[roster.positions(values.index, title)] = values.to_numpy(dtype=float)
+    wrong = (row < 0.0) | np.isinf(row)
+    if wrong.any():
+        name = roster.index[int(np.argmax(wrong))]
+        raise DataError(
+            f"{title}: {name} is {values[name]}; give a finite number of at least 0, or NaN where "
+            "none is known."
+        )
+    return row
 
 
 def _proceeds(decision: Decision, where: str) -> float:

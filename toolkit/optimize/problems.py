@@ -93,7 +93,7 @@ class BestWeights:
         self._candidate = candidate = SymbolicCandidate(roster, sizes, objective.own_belief)
         value = objective.expression(candidate)
         if cost is not None and not cost.free:
-            value = value + cost.cost(candidate)
+            value = value + cost.yearly(candidate)
         self._allowances = [cvxpy.Parameter() for _ in limits]
         held = [
             limit.excess(candidate) <= allowance

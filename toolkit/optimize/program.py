@@ -78,8 +78,10 @@ class Program:
     @property
     def needs(self) -> tuple[str, ...]:
         """Fields of `Decision` that must be given."""
+        cost = self.optimizer.cost
         parts: tuple[Objective | Limit, ...] = (self.optimizer.objective, *self._limits)
-        return tuple(sorted({need for part in parts for need in part.needs}))
+        needed = {need for part in parts for need in part.needs}
+        return tuple(sorted(needed.union(() if cost is None else cost.needs)))
 
     @cached_property
     def _diagnosis(self) -> Diagnosis:
@@ -170,7 +172,7 @@ class Program:
         if missing:
             raise DataError(
                 f"The decision on {decision.session.date()} lacks {', '.join(missing)}, which the "
-                "objective or a limit needs."
+                "objective, a limit or the cost needs."
             )
         return facts_of(decision, self.roster)
 

@@ -227,7 +227,7 @@ def standard_problem(
     candidate = CoefficientCandidate(roster, facts)
     total: Coefficients = objective.expression(candidate)
     if cost is not None and not cost.free:
-        total = total + cost.cost(candidate)
+        total = total + cost.yearly(candidate)
     if len(total.matrix) > 1:
         raise NotPolyhedral
     lower, upper = np.maximum(facts.lower, rows.lower), np.minimum(facts.upper, rows.upper)

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.optimize.candidate import Candidate, stressed
+from toolkit.optimize.candidate import Candidate, spread_rates, stressed
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Sleeve
 
 Reading = Callable[[Facts], Floats]
+
+_LARGEST_POWER = 8.0
 
 _STEP = 63
 """Scenarios are filled up to a multiple, so that a growing history needs few problems."""
@@ -135,6 +137,28 @@ class SymbolicCandidate(Candidate):
         risky = np.flatnonzero(self._roster.risky)
         days = self.parameter(len(risky), lambda facts: _days(facts)[risky], nonneg=True)
         return self._cvxpy.max(self._cvxpy.multiply(days, self._trade_sizes()))
+
+    def market_impact(self) -> Any:
+        """Cost of moving prices: 3/2 powers as second-order cones."""
+        trades, risky = self._trade_sizes(), np.flatnonzero(self._roster.risky)
+        rates = self.parameter(len(risky), lambda f: f.known_impact()[risky], nonneg=True)
+        # t^2 <= p r and r^2 <= t give t^(3/2) <= p, with equality where p has a price. No trade is
+        # above 1 but those that end an overdraft; a bound keeps what is free from growing.
+        roots, powers = self._cvxpy.Variable(len(risky)), self._cvxpy.Variable(len(risky))
+        self.constraints += [self._cvxpy.square(roots) <= trades, powers <= _LARGEST_POWER]
+        self.constraints += [
+            self._cvxpy.quad_over_lin(trades[place], roots[place]) <= powers[place]
+            for place in range(len(risky))
+        ]
+        return rates @ powers
+
+    def half_spread_paid(self, constant: float) -> Any:
+        """Half-spread times trade."""
+        risky = np.flatnonzero(self._roster.risky)
+        rates = self.parameter(
+            len(risky), lambda f: spread_rates(f, self._roster, constant)[risky], nonneg=True
+        )
+        return rates @ self._trade_sizes()
 
     def volatility(self) -> Any:
         """Annual volatility."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 
@@ -45,6 +47,8 @@ class FactorModel(RiskModel):
     ConfigError
         No factor.
     """
+
+    reads_factors: ClassVar[bool] = True
 
     factors: tuple[str, ...] = (BITCOIN, AI, EQUITY, HASH_PRICE)
     halflife: Positive = 63.0

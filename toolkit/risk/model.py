@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pandas as pd
 
@@ -33,7 +34,15 @@ class CovarianceEstimate:
 
 
 class RiskModel(ABC):
-    """An estimator of covariance."""
+    """An estimator of covariance.
+
+    Attributes
+    ----------
+    reads_factors
+        Whether it needs the returns of factors.
+    """
+
+    reads_factors: ClassVar[bool] = False
 
     @abstractmethod
     def covariance(

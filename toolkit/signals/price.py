@@ -48,8 +48,13 @@ class Momentum(Signal):
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Trailing return: sessions x assets."""
-        prices = panel.prices()
-        return prices.shift(self.skip) / prices.shift(self.skip + self.lookback) - 1.0
+        prices = panel.prices().to_numpy()
+        change = np.full(prices.shape, np.nan)
+        ends = range(self.skip + self.lookback, len(prices))
+        late, early = prices[self.lookback :][: len(ends)], prices[: len(ends)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change[ends.start :] = late / early - 1.0
+        return pd.DataFrame(change, panel.sessions, panel.universe.columns, copy=False)
 
 
 @component

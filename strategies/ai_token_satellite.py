@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from strategies.benchmarks import sum_of_sleeves
+from strategies.benchmarks import Shares, sum_of_sleeves
 from toolkit.panel import Panel
 from toolkit.signals.price import Momentum, TrailingVolatility
 from toolkit.signals.signal import Signal
@@ -72,7 +72,7 @@ class AiTokenSatellite(Strategy):
         part = min(self.most_tokens, self.bitcoin)
         tokens = part * share_in_proportion((1.0 / volatility).where(chosen, 0.0))
         tokens = tokens.clip(upper=self.most_per_token)
-        core = {Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure}
+        core: Shares = {Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure}
         weights = sum_of_sleeves(panel, core) + tokens
         coin = sum_of_sleeves(panel, {Sleeve.BITCOIN: 1.0})
         weights += coin.mul(self.bitcoin - tokens.sum(axis=1), axis=0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from toolkit.panel import Panel
 from toolkit.signals.price import TrailingVolatility
@@ -13,11 +15,13 @@ from toolkit.strategy import (
     Strategy,
     decided_where_invested,
     demand_at_most_one,
+    proportions,
     share_equally,
-    share_in_proportion,
 )
 from toolkit.units import Fraction, Sessions, component
 from toolkit.universe import Sleeve
+
+Shares = Mapping[Sleeve | tuple[Sleeve, ...], float | NDArray[np.float64]]
 
 RISKY = tuple(sleeve for sleeve in Sleeve if sleeve is not Sleeve.CASH)
 
@@ -71,7 +75,7 @@ class StaticMix(Strategy):
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> pd.DataFrame:
         """Sleeve shares spread over members: sessions x assets."""
-        shares = {
+        shares: Shares = {
             Sleeve.BITCOIN: self.bitcoin,
             Sleeve.LEGACY_MINERS: self.legacy_miners,
             Sleeve.PIVOTING_MINERS: self.pivoting_miners,
@@ -81,11 +85,20 @@ class StaticMix(Strategy):
         return decided_where_invested(sum_of_sleeves(panel, shares))
 
 
-def sum_of_sleeves(panel: Panel, shares: Mapping[Sleeve, float]) -> pd.DataFrame:
-    """Weights that give each sleeve its share, spread equally over its members of the day."""
-    members = {sleeve: share_equally(panel.members([sleeve])).to_numpy() for sleeve in shares}
-    weights = sum(share * members[sleeve] for sleeve, share in shares.items())
-    return pd.DataFrame(weights, index=panel.sessions, columns=panel.universe.columns)
+def sum_of_sleeves(
+    panel: Panel, shares: Shares, among: NDArray[np.bool_] | None = None
+) -> pd.DataFrame:
+    """Weights that give each sleeve its share, spread equally over its members of the day.
+
+    Several sleeves may have a share together, and it may be another on each session. Members that
+    are not `among` those that count get none of it.
+    """
+    weights = np.zeros((len(panel.sessions), len(panel.universe)))
+    for sleeves, share in shares.items():
+        members = panel.members((sleeves,) if isinstance(sleeves, Sleeve) else sleeves).to_numpy()
+        counted = members if among is None else members & among
+        weights += np.reshape(share, (-1, 1)) * proportions(counted)
+    return panel.frame(weights)
 
 
 @component
@@ -103,5 +116,6 @@ class InverseVolatility(Strategy):
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> pd.DataFrame:
         """Weights by inverse volatility over eligible assets with a full window."""
-        volatility = self.read(panel, signals)["volatility"]
-        return decided_where_invested(share_in_proportion(panel.members(RISKY) / volatility))
+        volatility = self.read(panel, signals)["volatility"].to_numpy()
+        weights = proportions(panel.members(RISKY).to_numpy() / volatility)
+        return decided_where_invested(panel.frame(weights))

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from strategies.benchmarks import sum_of_sleeves
+from strategies.benchmarks import Shares, sum_of_sleeves
 from toolkit.panel import Panel
 from toolkit.signals.price import Momentum
 from toolkit.signals.reading import GAUGES
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy, decided_where, demand_at_most_one, share_equally
+from toolkit.strategy import Strategy, decided_where, demand_at_most_one
 from toolkit.units import Fraction, Sessions, component
 from toolkit.universe import MINERS, Sleeve
 
@@ -84,27 +85,25 @@ class DifficultyRotation(Strategy):
     ) -> pd.DataFrame:
         """Sleeve shares by regime over rising assets: sessions x assets."""
         values = self.read(panel, signals)
-        momentum = values["momentum"]
-        tilt = (self.tilt * score(values)).clip(-self.miners, self.ai_infrastructure)
-        weights = sum_of_sleeves(panel, {Sleeve.BITCOIN: self.bitcoin})
-        for sleeves, share in (
-            (MINERS, self.miners + tilt),
-            ((Sleeve.AI_INFRASTRUCTURE,), self.ai_infrastructure - tilt),
-        ):
-            judged = panel.members(sleeves) & momentum.notna()
-            rising = share_equally(judged).where(momentum > 0.0, 0.0)
-            weights += rising.mul(share, axis=0)
-        judged_any = (panel.members([Sleeve.BITCOIN]) & momentum.notna()).any(axis=1)
-        return decided_where(weights, judged_any)
+        momentum = values["momentum"].to_numpy()
+        tilt = np.clip(self.tilt * score(values), -self.miners, self.ai_infrastructure)
+        bitcoin = sum_of_sleeves(panel, {Sleeve.BITCOIN: self.bitcoin})
+        others: Shares = {
+            MINERS: self.miners + tilt,
+            Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure - tilt,
+        }
+        judged = ~np.isnan(momentum)
+        rising = sum_of_sleeves(panel, others, judged).to_numpy() * (momentum > 0.0)
+        coins = panel.members([Sleeve.BITCOIN]).to_numpy() & judged
+        return decided_where(bitcoin + rising, coins)
 
 
-def score(values: Mapping[str, pd.DataFrame]) -> pd.Series:
+def score(values: Mapping[str, pd.DataFrame]) -> NDArray[np.float64]:
     """Mean of the votes at each session, -1 stress to 1 growth; 0 where nobody has an opinion."""
-    readings = {name: values[name].iloc[:, 0] for name in VOTES}
-    sessions = readings[next(iter(VOTES))].index
-    told = np.column_stack([reading.to_numpy(dtype=float) for reading in readings.values()])
+    told = np.column_stack([values[name].to_numpy(dtype=float)[:, 0] for name in VOTES])
     low = np.array([-np.inf if gauge.low is None else gauge.low for gauge in VOTES.values()])
     high = np.array([np.inf if gauge.high is None else gauge.high for gauge in VOTES.values()])
     votes = (told > high).astype(float) - (told < low)
     voters = np.isfinite(told).sum(axis=1)
-    return pd.Series(votes.sum(axis=1) / np.maximum(voters, 1), sessions)
+    score: NDArray[np.float64] = votes.sum(axis=1) / np.maximum(voters, 1)
+    return score

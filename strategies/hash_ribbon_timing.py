@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from strategies.benchmarks import sum_of_sleeves
@@ -58,13 +59,13 @@ class HashRibbonTiming(Strategy):
     ) -> pd.DataFrame:
         """Bitcoin's share while it is held, else cash; no decision without a reading."""
         values = self.read(panel, signals)
-        regime = values["regime"].iloc[:, 0]
+        regime = values["regime"].to_numpy()[:, 0]
         growing = (regime > 0.0).astype(float)
         if self.form == "cross":
-            recovered = values["recovery"].iloc[:, 0] > 0.0
+            recovered = values["recovery"].to_numpy()[:, 0] > 0.0
             # The last event counts: a recovery buys, a capitulation sells.
-            event = growing.where((regime < 0.0) | (recovered & (regime > 0.0)))
-            growing = event.ffill().fillna(0.0)
-        held = sum_of_sleeves(panel, {Sleeve.BITCOIN: self.bitcoin}).mul(growing, axis=0)
-        listed = panel.members([Sleeve.BITCOIN]).any(axis=1)
-        return decided_where(held, listed & regime.notna())
+            event = (regime < 0.0) | (recovered & (regime > 0.0))
+            growing = pd.Series(np.where(event, growing, np.nan)).ffill().fillna(0.0).to_numpy()
+        held = sum_of_sleeves(panel, {Sleeve.BITCOIN: self.bitcoin * growing})
+        listed = panel.members([Sleeve.BITCOIN]).to_numpy()
+        return decided_where(held, listed & ~np.isnan(regime)[:, None])

@@ -23,7 +23,7 @@ from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
 from toolkit.strategy import Strategy, demand_at_most_one, share_equally, share_in_proportion
 from toolkit.units import Fraction, Positive, Sessions, component
-from toolkit.universe import MINERS, Sleeve
+from toolkit.universe import MINERS, Sleeve, labels_of
 
 Floats = NDArray[np.float64]
 
@@ -134,12 +134,15 @@ class InvestorsDilemma(Strategy):
         values = self.read(panel, signals)
         ahead = heading(values, PivotRotation().alarm_share)
         baskets = _baskets(panel, ahead)
-        strengths = _strengths(values, baskets).to_numpy()
-        model, year = ExponentialCovariance(), panel.periods_per_year
-        returns = _mean_over(panel.returns(), {n: held.shift(1) for n, held in baskets.items()})
-        moved = _mean_over(values["momentum"], baskets) / np.sqrt(self.lookback / year)
-        neutral, momentum = self._neutral(panel, ahead).to_numpy(), moved.to_numpy()
         composition = np.stack([baskets[name].to_numpy() for name in BASKETS])
+        strengths, neutral = _strengths(values, composition), self._neutral(panel, ahead)
+        model, year = ExponentialCovariance(), panel.periods_per_year
+        # A session's return is that of the baskets as they were at the last one's end.
+        held = np.concatenate([np.zeros_like(composition[:, :1]), composition[:, :-1]], axis=1)
+        moves = _mean_over(panel.returns().to_numpy(), held)
+        returns = pd.DataFrame(moves.T, panel.sessions, labels_of(*BASKETS))
+        momentum = _mean_over(values["momentum"].to_numpy(), composition).T
+        momentum /= np.sqrt(self.lookback / year)
         weights = np.full(composition.shape[1:], np.nan)
         for row in _first_of_weeks(panel.sessions):
             covariance = model.covariance(returns.iloc[: row + 1], year).matrix
@@ -152,13 +155,14 @@ class InvestorsDilemma(Strategy):
         # What was announced to end since the week began is not wanted any more.
         return dense.where(panel.eligible() | dense.isna(), 0.0)
 
-    def _neutral(self, panel: Panel, ahead: pd.DataFrame) -> pd.DataFrame:
+    def _neutral(self, panel: Panel, ahead: pd.DataFrame) -> Floats:
         """Equilibrium shares of the baskets; all miners have equal weights in it."""
-        miners = share_equally(panel.members(MINERS))
-        pivoting = self.miners * (miners * ahead).sum(axis=1)
+        miners = share_equally(panel.members(MINERS)).to_numpy()
+        pivoting = self.miners * (miners * ahead.to_numpy()).sum(axis=1)
         mining = self.miners * miners.sum(axis=1) - pivoting
-        shares = (self.bitcoin, mining, pivoting, self.ai_infrastructure)
-        return pd.DataFrame(dict(zip(BASKETS, shares, strict=True)), panel.sessions)
+        fixed = np.ones(len(mining))
+        shares = (self.bitcoin * fixed, mining, pivoting, self.ai_infrastructure * fixed)
+        return np.column_stack(shares)
 
     def _optimum(
         self,
@@ -169,13 +173,11 @@ class InvestorsDilemma(Strategy):
     ) -> Floats:
         """Shares of the baskets: best for the posterior returns, none negative."""
         names = [str(name) for name in covariance.index]
-        own = [BASKETS.index(name) for name in names]
+        own, assets = [BASKETS.index(name) for name in names], labels_of(*names)
         matrix = covariance.to_numpy()
         matrix = matrix + RIDGE * np.diag(matrix).mean() * np.eye(len(names))
-        spread = pd.DataFrame(matrix, covariance.index, covariance.index)
-        prior = equilibrium_returns(
-            spread, pd.Series(neutral[own], covariance.index), self.risk_aversion
-        )
+        spread = pd.DataFrame(matrix, assets, assets)
+        prior = equilibrium_returns(spread, pd.Series(neutral[own], assets), self.risk_aversion)
         views = self._views(names, prior.to_numpy(), matrix, opinions, rises)
         means = posterior(prior, spread, views).expected_returns.to_numpy()
         # max m'w - a/2 w'Sw over w >= 0 is a least-squares problem in the root of S = L L'.
@@ -214,42 +216,38 @@ def _baskets(panel: Panel, ahead: pd.DataFrame) -> dict[str, pd.DataFrame]:
     miners = panel.members(MINERS)
     return {
         BITCOIN: share_equally(panel.members([Sleeve.BITCOIN])),
-        MINING: share_in_proportion((1.0 - ahead).where(miners, 0.0)),
-        PIVOTING: share_in_proportion(ahead.where(miners, 0.0)),
+        MINING: share_in_proportion((1.0 - ahead) * miners),
+        PIVOTING: share_in_proportion(ahead * miners),
         AI: share_equally(panel.members([Sleeve.AI_INFRASTRUCTURE])),
     }
 
 
-def _strengths(
-    values: Mapping[str, pd.DataFrame], baskets: Mapping[str, pd.DataFrame]
-) -> pd.DataFrame:
-    """Strength of each relative view in [-1, 1]; NaN where its signal has no opinion."""
+def _strengths(values: Mapping[str, pd.DataFrame], composition: Floats) -> Floats:
+    """Strength of each relative view in [-1, 1], sessions x views; NaN without an opinion."""
     usual = MinerMarginSwitch()
-    depth = usual.stress + usual.uncertainty - values["margin"].iloc[:, 0]
-    heard = pd.concat([values[name].iloc[:, 0] for name in VOTES], axis=1).notna().any(axis=1)
-    rise = (values["pivot_momentum"] / FULL_RISE).clip(-1.0, 1.0)
-    turning = rise.where(values["pivot_alarm"] != 1.0, 1.0)
-    return pd.DataFrame(
-        {
-            "difficulty": score(values).where(heard),
-            "margin": (depth / (2.0 * usual.uncertainty)).clip(0.0, 1.0),
-            "kappa": 2.0 * values["hosting_is_worth_more"].iloc[:, 0] - 1.0,
-            "pivot": _mean_over(turning, {PIVOTING: baskets[PIVOTING]})[PIVOTING],
-        }
-    )
+    depth = usual.stress + usual.uncertainty - values["margin"].to_numpy()[:, 0]
+    heard = np.any([values[name].notna().to_numpy()[:, 0] for name in VOTES], axis=0)
+    rise = np.clip(values["pivot_momentum"].to_numpy() / FULL_RISE, -1.0, 1.0)
+    turning = np.where(values["pivot_alarm"].to_numpy() == 1.0, 1.0, rise)
+    strengths = {
+        "difficulty": np.where(heard, score(values), np.nan),
+        "margin": np.clip(depth / (2.0 * usual.uncertainty), 0.0, 1.0),
+        "kappa": 2.0 * values["hosting_is_worth_more"].to_numpy()[:, 0] - 1.0,
+        "pivot": _mean_over(turning, composition[BASKETS.index(PIVOTING)]),
+    }
+    return np.column_stack([strengths[name] for name in RELATIVE])
 
 
-def _mean_over(values: pd.DataFrame, baskets: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Mean of the assets' values in each basket; NaN where none of its assets has one."""
-    numbers = values.to_numpy(dtype=float)
-    known = np.isfinite(numbers)
-    filled = np.where(known, numbers, 0.0)
-    found = {}
-    for name, basket in baskets.items():
-        weights = np.where(known, basket.fillna(0.0).to_numpy(), 0.0)
-        total = weights.sum(axis=1)
-        found[name] = (weights * filled).sum(axis=1) / np.where(total > 0.0, total, np.nan)
-    return pd.DataFrame(found, values.index)
+def _mean_over(values: Floats, baskets: Floats) -> Floats:
+    """Mean of the assets' values in each basket; NaN where none of its assets has one.
+
+    Baskets are (baskets x) sessions x assets, means (baskets x) sessions.
+    """
+    known = np.isfinite(values)
+    weights = np.where(known, baskets, 0.0)
+    total = weights.sum(axis=-1)
+    summed = (weights * np.where(known, values, 0.0)).sum(axis=-1)
+    return np.asarray(summed / np.where(total > 0.0, total, np.nan))
 
 
 def _first_of_weeks(sessions: pd.DatetimeIndex) -> NDArray[np.int64]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
-from strategies.benchmarks import sum_of_sleeves
+from strategies.benchmarks import Shares, sum_of_sleeves
 from toolkit.panel import Panel
 from toolkit.signals.economics import FleetCost
 from toolkit.signals.relative_economics import KappaSpread
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy, decided_where, demand_at_most_one, share_equally
+from toolkit.strategy import Strategy, decided_where, demand_at_most_one
 from toolkit.units import Fraction, NonNegative, Positive, component
 from toolkit.universe import MINERS, Sleeve
 
@@ -69,14 +70,13 @@ class KappaSpreadTilt(Strategy):
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> pd.DataFrame:
         """Sleeve shares by agreement, each spread equally over its members: sessions x assets."""
-        agreement = self.read(panel, signals)["hosting_is_worth_more"].iloc[:, 0]
+        agreement = self.read(panel, signals)["hosting_is_worth_more"].to_numpy()[:, 0]
         # Without an opinion the mix is neutral.
-        view = (2.0 * agreement - 1.0).fillna(0.0)
-        moved = (self.tilt * view).clip(-self.ai_infrastructure, self.miners)
-        weights = sum_of_sleeves(panel, {Sleeve.BITCOIN: self.bitcoin})
-        for sleeves, share in (
-            (MINERS, self.miners - moved),
-            ((Sleeve.AI_INFRASTRUCTURE,), self.ai_infrastructure + moved),
-        ):
-            weights += share_equally(panel.members(sleeves)).mul(share, axis=0)
-        return decided_where(weights, panel.members([Sleeve.BITCOIN]).any(axis=1))
+        view = np.nan_to_num(2.0 * agreement - 1.0)
+        moved = np.clip(self.tilt * view, -self.ai_infrastructure, self.miners)
+        shares: Shares = {
+            Sleeve.BITCOIN: self.bitcoin,
+            MINERS: self.miners - moved,
+            Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure + moved,
+        }
+        return decided_where(sum_of_sleeves(panel, shares), panel.members([Sleeve.BITCOIN]))

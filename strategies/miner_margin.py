@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
-from strategies.benchmarks import sum_of_sleeves
+from strategies.benchmarks import Shares, sum_of_sleeves
 from toolkit.panel import Panel
 from toolkit.signals.economics import MinerMargin
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy, decided_where, demand_at_most_one, share_equally
+from toolkit.strategy import Strategy, decided_where, demand_at_most_one
 from toolkit.units import Fraction, Positive, component
 from toolkit.universe import MINERS, Sleeve
 
@@ -57,14 +58,13 @@ class MinerMarginSwitch(Strategy):
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> pd.DataFrame:
         """Sleeve shares by margin, each spread equally over its members: sessions x assets."""
-        margin = self.read(panel, signals)["margin"].iloc[:, 0]
+        margin = self.read(panel, signals)["margin"].to_numpy()[:, 0]
         depth = (self.stress + self.uncertainty - margin) / (2.0 * self.uncertainty)
         # Without an opinion on the margin the mix is left as it is.
-        moved = min(self.tilt, self.miners) * depth.clip(0.0, 1.0).fillna(0.0)
-        weights = sum_of_sleeves(panel, {Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure})
-        for sleeves, share in (
-            ((Sleeve.BITCOIN,), self.bitcoin + moved),
-            (MINERS, self.miners - moved),
-        ):
-            weights += share_equally(panel.members(sleeves)).mul(share, axis=0)
-        return decided_where(weights, panel.members([Sleeve.BITCOIN]).any(axis=1))
+        moved = min(self.tilt, self.miners) * np.nan_to_num(np.clip(depth, 0.0, 1.0))
+        shares: Shares = {
+            Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure,
+            Sleeve.BITCOIN: self.bitcoin + moved,
+            MINERS: self.miners - moved,
+        }
+        return decided_where(sum_of_sleeves(panel, shares), panel.members([Sleeve.BITCOIN]))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
-from strategies.benchmarks import sum_of_sleeves
+from strategies.benchmarks import Shares, sum_of_sleeves
 from toolkit.panel import Panel
 from toolkit.signals.disclosure import ContractedMegawatts, DisclosedShare
 from toolkit.signals.pivot import PivotMomentum, PivotShare
@@ -16,7 +17,6 @@ from toolkit.strategy import (
     Strategy,
     decided_where,
     demand_at_most_one,
-    share_equally,
     share_in_proportion,
 )
 from toolkit.units import Fraction, Positive, Sessions, component
@@ -80,14 +80,15 @@ class PivotRotation(Strategy):
         """Miners by where their pivot is heading, less what is AI already: sessions x assets."""
         values = self.read(panel, signals)
         share = values["pivot_share"].fillna(0.0)
-        members = panel.members(MINERS)
         counted = heading(values, self.alarm_share) + self.legacy_weight
-        held = self.miners * share_in_proportion(counted.where(members, 0.0))
+        held = self.miners * share_in_proportion(counted * panel.members(MINERS))
         turned = held * share
-        infrastructure = share_equally(panel.members([Sleeve.AI_INFRASTRUCTURE]))
-        weights = sum_of_sleeves(panel, {Sleeve.BITCOIN: self.bitcoin}) + held - turned
-        weights += infrastructure.mul(self.ai_infrastructure + turned.sum(axis=1), axis=0)
-        return decided_where(weights, panel.members([Sleeve.BITCOIN]).any(axis=1))
+        shares: Shares = {
+            Sleeve.BITCOIN: self.bitcoin,
+            Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure + turned.to_numpy().sum(axis=1),
+        }
+        weights = sum_of_sleeves(panel, shares) + held - turned
+        return decided_where(weights, panel.members([Sleeve.BITCOIN]))
 
 
 def heading(values: Mapping[str, pd.DataFrame], alarm_share: float) -> pd.DataFrame:
@@ -95,6 +96,11 @@ def heading(values: Mapping[str, pd.DataFrame], alarm_share: float) -> pd.DataFr
 
     In [0, 1]; what is not known counts as 0.
     """
-    ahead = values["pivot_share"].fillna(0.0) + values["pivot_momentum"].fillna(0.0)
-    least = alarm_share * values["pivot_alarm"].fillna(0.0)
-    return ahead.clip(0.0, 1.0).where(ahead > least, least)
+    share, change, alarm = (
+        np.nan_to_num(values[name].to_numpy())
+        for name in ("pivot_share", "pivot_momentum", "pivot_alarm")
+    )
+    ahead, least = share + change, alarm_share * alarm
+    frame = values["pivot_share"]
+    heading = np.where(ahead > least, np.clip(ahead, 0.0, 1.0), least)
+    return pd.DataFrame(heading, frame.index, frame.columns, copy=False)

@@ -314,7 +314,13 @@ def test_the_resolved_file_states_every_override(folder):
 def test_the_resolved_file_states_what_was_left_to_the_default(folder):
     resolved = tomllib.loads(experiment(folder).origin().config)
     assert resolved["schedule"]["every"] == "month"
-    assert resolved["cost"] == {"fee_bps": 5.0, "half_spread_bps": 3.0, "slippage_bps": 2.0}
+    assert resolved["cost"] == {
+        "kind": "ProportionalCost",
+        "fee_bps": 5.0,
+        "half_spread_bps": 3.0,
+        "slippage_bps": 2.0,
+        "holding_years": 1.0,
+    }
     assert resolved["account"] == {"initial_cash": 1e6, "fill_delay": 1}
 
 

@@ -8,21 +8,30 @@ look-ahead audit compares against.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.clock import ClockName, decision_times, periods_per_year
+from toolkit.clock import DECIDED_AFTER, ClockName, decision_times, periods_per_year
 from toolkit.errors import DataError, UnknownFieldError, suggestion
-from toolkit.universe import Sleeve, Universe
+from toolkit.universe import SLEEVES, Sleeve, Universe, labels_of
 
 PRICE_FIELD = "close"
 """Name of the field that holds the price of every asset."""
+
+VOLUME_FIELD, HIGH_FIELD, LOW_FIELD = "dollar_volume", "high", "low"
+"""Names of the fields with what was traded in a day (USD), and the highest and lowest price of it.
+
+High and low are on the basis of the price field: adjusted for what it is adjusted for.
+"""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,39 @@ class Field:
             raise DataError(f"A function applied to the field from {self.source} changed its rows.")
         return Field(values, self.available_at, unit, self.source)
 
+    def column(self, name: str | None = None) -> NDArray[np.float64]:
+        """Values of a column, of the only one where none is named, by row. Not to be changed."""
+        place = 0 if name is None else self.values.columns.get_loc(name)
+        values: NDArray[np.float64] = self.values.to_numpy(dtype=float)[:, place]
+        return values
+
+    def derive(self, name: str, values: NDArray[np.float64], unit: str) -> Field:
+        """A field of one column that has the rows of this one, public when they were."""
+        frame = pd.DataFrame(values[:, None], self.values.index, labels_of(name), copy=False)
+        return Field(frame, self.available_at, unit, self.source)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """Day label of each row, nanoseconds since 1970."""
+        days: Any = self.values.index
+        return _nanoseconds(days)
+
+    @cached_property
+    def moments(self) -> NDArray[np.int64]:
+        """Moment each row became public, nanoseconds since 1970 in UTC."""
+        return _nanoseconds(self.available_at)
+
     def until(self, moment: pd.Timestamp) -> Field:
         """The rows that were public at a moment."""
-        public = int(self.available_at.searchsorted(moment, side="right"))
+        public = int(self.moments.searchsorted(moment.value, side="right"))
         return replace(
             self, values=self.values.iloc[:public], available_at=self.available_at[:public]
         )
+
+
+def _nanoseconds(index: pd.DatetimeIndex) -> NDArray[np.int64]:
+    """Moments as whole numbers: what is computed with them needs no labels."""
+    return index.asi8 if index.unit == "ns" else index.as_unit("ns").asi8
 
 
 class _PastFields(Mapping[str, Field]):
@@ -90,11 +126,18 @@ class _PastFields(Mapping[str, Field]):
     def __getitem__(self, name: str) -> Field:
         if name not in self._cut:
             cut = self._fields[name].until(self._moment)
-            if not self._later.isdisjoint(cut.values.columns):
-                known = ~cut.values.columns.isin(self._later)
-                cut = replace(cut, values=cut.values.loc[:, known])
+            columns = cut.values.columns.tolist()
+            if not self._later.isdisjoint(columns):
+                known = [place for place, name in enumerate(columns) if name not in self._later]
+                names = labels_of(*(columns[place] for place in known))
+                values = cut.values.to_numpy()[:, known]
+                frame = pd.DataFrame(values, cut.values.index, names, copy=False)
+                cut = replace(cut, values=frame)
             self._cut[name] = cut
         return self._cut[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fields)
@@ -138,6 +181,9 @@ class Panel:
     clock: ClockName = "XNYS"
     simulated: bool = False
     notices: tuple[Notice, ...] = field(default=(), compare=False)
+    _derived: dict[Hashable, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def periods_per_year(self) -> float:
@@ -148,6 +194,10 @@ class Panel:
     def decisions(self) -> pd.DatetimeIndex:
         """Moment of each session's decision, UTC."""
         return decision_times(self.sessions)
+
+    def frame(self, values: NDArray[Any]) -> pd.DataFrame:
+        """An array of sessions x assets with their labels, without a copy."""
+        return pd.DataFrame(values, self.sessions, self.universe.columns, copy=False)
 
     def field(self, name: str) -> Field:
         """A field by name, with its raw rows: use `known` to see it as decisions saw it."""
@@ -165,20 +215,35 @@ class Panel:
         """
         source = self.field(quantity) if isinstance(quantity, str) else quantity
         values = source.values.to_numpy(dtype=float)
-        rows = np.where(np.isnan(values), -1, np.arange(len(values))[:, None])
-        latest = np.vstack([np.full((1, values.shape[1]), -1), np.maximum.accumulate(rows, axis=0)])
-        public = source.available_at.searchsorted(self.decisions, side="right")
-        position = latest[public]
-        found = (
-            np.take_along_axis(values, np.maximum(position, 0), axis=0) if len(values) else position
-        )
-        missing = position < 0
-        if max_age is not None and len(values):
-            label = source.values.index.to_numpy()[np.maximum(position, 0)]
-            missing |= (self.sessions.to_numpy()[:, None] - label) > max_age.to_timedelta64()
-        return pd.DataFrame(
-            np.where(missing, np.nan, found), index=self.sessions, columns=source.values.columns
-        )
+        # Row -1 stands for none yet.
+        values = np.vstack([values, np.full((1, values.shape[1]), np.nan)])
+        row = source.moments.searchsorted(self._moments, side="right") - 1
+        gaps = np.isnan(values[:-1])
+        if gaps.any():
+            latest = np.maximum.accumulate(
+                np.where(gaps, -1, np.arange(len(gaps))[:, None]), axis=0
+            )
+            row = np.where(row[:, None] < 0, -1, latest[row])
+            found = np.take_along_axis(values, row, axis=0)
+        else:
+            row, found = row[:, None], values[row]
+        if max_age is not None and len(gaps):
+            age = self._labels[:, None] - source.labels[row]
+            found[np.broadcast_to(age > max_age.value, found.shape)] = np.nan
+        return pd.DataFrame(found, self.sessions, source.values.columns, copy=False)
+
+    def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What was computed from this panel under a key, computed now if it was not yet.
+
+        For what several signals need on their way; the key is the function that tells it, with its
+        arguments. It is kept by this very panel: `until` gives a new panel that has none of it, so
+        that nothing computed from later rows ever reaches an earlier decision. Whoever is given it
+        must not change it, and it must not hold the panel, which would then never be freed.
+        """
+        if key not in self._derived:
+            self._derived[key] = compute()
+        found: T = self._derived[key]
+        return found
 
     @cached_property
     def _closes(self) -> NDArray[np.float64]:
@@ -187,13 +252,23 @@ class Panel:
         if not closes.columns.equals(self.universe.columns):
             closes = closes.reindex(columns=self.universe.columns)
         absent = np.full((1, closes.shape[1]), np.nan)  # Row -1: a session without a row.
-        rows = closes.index.get_indexer(self.sessions)
+        labels = self.field(PRICE_FIELD).labels
+        rows = labels.searchsorted(self._labels)
+        rows[np.append(labels, -1)[rows] != self._labels] = -1
         values = np.vstack([closes.to_numpy(dtype=float), absent])[rows]
         for column, asset in enumerate(self.universe):
             values[: self._position(asset.usable_from), column] = np.nan
             if asset.closing:
                 values[self._after(asset.closing.last_session) :, column] = np.nan
         return values
+
+    @cached_property
+    def _labels(self) -> NDArray[np.int64]:
+        return _nanoseconds(self.sessions)
+
+    @cached_property
+    def _moments(self) -> NDArray[np.int64]:
+        return self._labels + DECIDED_AFTER.value
 
     @cached_property
     def _days(self) -> NDArray[np.datetime64]:
@@ -224,7 +299,7 @@ class Panel:
         last price; on the settlement session the price is the value received, which may be 0.
         """
         # A copy: what a strategy does to it leaves the market as it is.
-        return pd.DataFrame(self._prices.copy(), index=self.sessions, columns=self.universe.columns)
+        return self.frame(self._prices.copy())
 
     def tradable(self) -> pd.DataFrame:
         """Whether each asset can be traded at each session's close: bool, sessions x assets."""
@@ -233,7 +308,7 @@ class Panel:
             for halt in asset.halts:
                 stop = self._after(halt.last) if halt.last else len(self.sessions)
                 tradable[self._position(halt.first) : stop, column] = False
-        return pd.DataFrame(tradable, index=self.sessions, columns=self.universe.columns)
+        return self.frame(tradable)
 
     @cached_property
     def _eligible(self) -> NDArray[np.bool_]:
@@ -245,24 +320,29 @@ class Panel:
 
     def eligible(self) -> pd.DataFrame:
         """Whether each asset may be bought: usable, priced once, no known end. Bool frame."""
-        eligible = self._eligible.copy()
-        return pd.DataFrame(eligible, index=self.sessions, columns=self.universe.columns)
+        return self.frame(self._eligible.copy())
 
     def members(self, sleeves: Sequence[Sleeve]) -> pd.DataFrame:
         """Eligible assets of the sleeves by date: bool, sessions x assets."""
-        members = self.universe.members(sleeves, self.sessions).to_numpy() & self._eligible
-        return pd.DataFrame(members, index=self.sessions, columns=self.universe.columns)
+        wanted = np.array([sleeve in sleeves for sleeve in SLEEVES])
+        return self.frame(wanted[self._sleeve_codes] & self._eligible)
+
+    @cached_property
+    def _sleeve_codes(self) -> NDArray[np.int8]:
+        return self.universe.sleeve_codes(self.sessions)
 
     def returns(self) -> pd.DataFrame:
         """Simple returns from session to session, NaN before the second price: sessions x assets.
 
         On the exchange clock a Monday return of a 24/7 asset holds the whole weekend.
         """
-        prices = self._prices
+        return self.frame(self._returns.copy())
+
+    @cached_property
+    def _returns(self) -> NDArray[np.float64]:
         with np.errstate(invalid="ignore", divide="ignore"):
-            moves = prices[1:] / prices[:-1] - 1.0
-        values = np.vstack([np.full((1, prices.shape[1]), np.nan), moves])
-        return pd.DataFrame(values, index=self.sessions, columns=self.universe.columns)
+            moves = self._prices[1:] / self._prices[:-1] - 1.0
+        return np.vstack([np.full((1, len(self.universe)), np.nan), moves])
 
     def until(self, session: pd.Timestamp) -> Panel:
         """The panel as the decision of a session saw it.
@@ -270,7 +350,7 @@ class Panel:
         Later rows, assets and events are absent, and so is what was written about the data with
         hindsight: notices and notes.
         """
-        moment = session.tz_localize("UTC") + pd.Timedelta(days=1)
+        moment = session.tz_localize("UTC") + DECIDED_AFTER
         universe = self.universe.until(session.date()).without_remarks()
         later = frozenset(self.universe.ids) - frozenset(universe.ids)
         return replace(

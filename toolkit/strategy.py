@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from toolkit.errors import ConfigError, suggestion
 from toolkit.panel import Panel
@@ -79,19 +80,30 @@ def share_equally(chosen: pd.DataFrame) -> pd.DataFrame:
 
 def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
     """Weights in proportion to positive scores; a session without any is all 0."""
-    values = scores.to_numpy(dtype=float)
-    positive = np.where(values > 0.0, values, 0.0)
+    shares = proportions(scores.to_numpy())
+    return pd.DataFrame(shares, index=scores.index, columns=scores.columns, copy=False)
+
+
+def proportions(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """`share_in_proportion` of an array; of flags each row's true ones share equally."""
+    positive = np.where(scores > 0.0, scores, 0.0)
     total = positive.sum(axis=1, keepdims=True)
-    shares = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0.0)
-    return pd.DataFrame(shares, index=scores.index, columns=scores.columns)
+    shares: NDArray[np.float64] = np.divide(
+        positive, total, out=np.zeros_like(positive), where=total > 0.0
+    )
+    return shares
 
 
 def decided_where(weights: pd.DataFrame, decided: ArrayLike) -> pd.DataFrame:
-    """The weights on the sessions where the flag holds, and no decision (all NaN) on the others."""
-    values = np.where(np.asarray(decided)[:, None], weights.to_numpy(), np.nan)
-    return pd.DataFrame(values, index=weights.index, columns=weights.columns)
+    """The weights on the sessions where the flag holds, and no decision (all NaN) on the others.
+
+    Of flags by asset one is enough.
+    """
+    flags = np.asarray(decided, dtype=bool).reshape(len(weights), -1)
+    values = np.where(np.any(flags, axis=1, keepdims=True), weights.to_numpy(), np.nan)
+    return pd.DataFrame(values, index=weights.index, columns=weights.columns, copy=False)
 
 
 def decided_where_invested(weights: pd.DataFrame) -> pd.DataFrame:
     """The weights, and no decision on the sessions on which all of them are 0."""
-    return decided_where(weights, (weights.to_numpy() > 0.0).any(axis=1))
+    return decided_where(weights, weights.to_numpy() > 0.0)

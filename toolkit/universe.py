@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.errors import ConfigError, UnknownAssetError, suggestion
@@ -34,11 +35,19 @@ class Sleeve(StrEnum):
     CASH = "cash"
 
 
+SLEEVES = tuple(Sleeve)
+
 MINERS = (Sleeve.LEGACY_MINERS, Sleeve.PIVOTING_MINERS)
 
 
 UNSETTLED = date(2200, 1, 1)
 """Stands for the settlement of a closing whose day is not known yet."""
+
+
+@lru_cache(maxsize=1000)
+def labels_of(*names: str) -> pd.Index[str]:
+    """Names as the columns of a frame; to make such an index takes longer than the frame itself."""
+    return pd.Index(list(names), dtype=str)
 
 
 @component
@@ -165,6 +174,8 @@ class Asset:
             if halt.first <= day
         )
         memberships = tuple(m for m in self.memberships if m.since <= day) or self.memberships[:1]
+        if (closing, halts, memberships) == (self.closing, self.halts, self.memberships):
+            return self
         return replace(self, closing=closing, halts=halts, memberships=memberships)
 
     def without_remarks(self) -> Asset:
@@ -214,7 +225,7 @@ class Universe:
     @cached_property
     def columns(self) -> pd.Index[str]:
         """Asset ids as the labels of a frame. Frames that share them are aligned at no cost."""
-        return pd.Index(list(self.ids), dtype=str)
+        return labels_of(*self.ids)
 
     @property
     def cash(self) -> str | None:
@@ -223,12 +234,18 @@ class Universe:
 
     def members(self, sleeves: Sequence[Sleeve], sessions: pd.DatetimeIndex) -> pd.DataFrame:
         """Whether each asset belongs to one of the sleeves: sessions x assets, by date."""
-        wanted = np.zeros((len(sessions), len(self)), dtype=bool)
+        codes = self.sleeve_codes(sessions)
+        wanted = np.isin(codes, [SLEEVES.index(sleeve) for sleeve in sleeves])
+        return pd.DataFrame(wanted, index=sessions, columns=self.columns)
+
+    def sleeve_codes(self, sessions: pd.DatetimeIndex) -> NDArray[np.int8]:
+        """Place in `SLEEVES` of the sleeve of each asset by date: sessions x assets."""
+        codes = np.empty((len(sessions), len(self)), dtype=np.int8)
         for column, asset in enumerate(self.assets):
             for position, membership in enumerate(asset.memberships):
                 first = sessions.searchsorted(pd.Timestamp(membership.since)) if position else 0
-                wanted[first:, column] = membership.sleeve in sleeves
-        return pd.DataFrame(wanted, index=sessions, columns=self.columns)
+                codes[first:, column] = SLEEVES.index(membership.sleeve)
+        return codes
 
     def until(self, day: date) -> Universe:
         """The universe as it was known on a day: later assets and later events are absent."""

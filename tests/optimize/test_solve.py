@@ -100,7 +100,8 @@ def test_the_optimum_is_that_of_another_statement_and_solver(market, seed):
     assert found.status == "optimal"
     expected = restated(made, decision, caps, DEAR)
     assert found.certificate.optimum == pytest.approx(expected, rel=1e-6)
-    assert found.certificate.gap <= 1e-8 * expected
+    # It covers what rounding weights to their bounds and to holdings added.
+    assert found.certificate.gap <= 2e-8 * expected
 
 
 def test_one_asset_follows_the_closed_form(market):

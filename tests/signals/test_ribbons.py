@@ -47,9 +47,8 @@ def test_the_events_are_those_of_a_loop_over_days(band, confirmed):
     ribbons = HashRibbons(15, 30, band)
     for seed in range(5):
         rate, price = wandering(seed, 900, 0.03), wandering(seed + 100, 900)
-        days = pd.date_range("2018-01-01", periods=900)
         cross = HashRibbonCross(ribbons, confirmed)
-        found = cross.events(pd.Series(rate, days), pd.Series(price, days))
+        found = cross.events(cross.ribbons.excess(rate), price)
         expected = events_by_loop(rate, price, ribbons, confirmed)
         assert np.flatnonzero(found).tolist() == expected
         assert len(expected) > 3
@@ -59,8 +58,7 @@ def test_an_event_is_told_for_a_week_from_the_day_after_it(make_panel):
     rate, price = wandering(2, 400, 0.03), wandering(102, 400)
     panel = make_panel({"hash_rate": rate}, price=price)
     cross = HashRibbonCross(HashRibbons(15, 30))
-    days = panel.sessions
-    events = np.flatnonzero(cross.events(pd.Series(rate, days), pd.Series(price, days)))
+    events = np.flatnonzero(cross.events(cross.ribbons.excess(rate), price))
     known = cross.compute(panel)["hash_ribbon_cross"].to_numpy()
     expected = np.zeros(400)
     for event in events:
@@ -71,8 +69,9 @@ def test_an_event_is_told_for_a_week_from_the_day_after_it(make_panel):
 
 
 def test_growth_without_a_capitulation_before_it_is_no_recovery():
-    rate = pd.Series(1.01 ** np.arange(200.0))
-    assert HashRibbonCross(HashRibbons(10, 20)).events(rate, rate).sum() == 0.0
+    rate = 1.01 ** np.arange(200.0)
+    ribbons = HashRibbons(10, 20)
+    assert not HashRibbonCross(ribbons).events(ribbons.excess(rate), rate).any()
 
 
 def test_no_reading_is_given_while_a_window_lacks_a_day(make_panel):

@@ -185,8 +185,8 @@ class _Examination:
 
     def _up_to(self, cut: pd.Timestamp, panel: Panel, frames: Frames, view: MarketView) -> Frames:
         """Outputs at or before a cut, and what the risk model says there."""
-        known = {name: frame.loc[:cut] for name, frame in frames.items()}
         row = int(panel.sessions.searchsorted(cut))
+        known = {name: _until(cut, row, frame) for name, frame in frames.items()}
         estimate = view.covariance(row)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
@@ -211,6 +211,13 @@ class _Examination:
         return " and ".join(culprits)
 
 
+def _until(cut: pd.Timestamp, row: int, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a frame at or before a cut, most likely those up to its row of the sessions."""
+    if len(frame) == row + 1 and frame.index[row] == cut:
+        return frame
+    return frame.loc[:cut]
+
+
 def _without(panel: Panel, past: Panel, part: str) -> Panel:
     """The panel with one part as it was in the past."""
     if part == _SESSIONS:
@@ -232,9 +239,18 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     An asset that the past does not know may have no weight. What else is said of it is of no use.
     """
     is_weight = name in (_TARGETS, _SIZED)
-    rows = seen.index if name == _COVARIANCE else full.index.union(seen.index)
-    columns = full.columns.union(seen.columns, sort=False) if is_weight else seen.columns
-    left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
+    rows, columns = seen.index, seen.columns.tolist()
+    if full.index.equals(rows) and full.columns.equals(seen.columns):
+        left, right = full.to_numpy(dtype=float), seen.to_numpy(dtype=float)
+    else:
+        if name != _COVARIANCE:
+            rows = full.index.union(rows)
+        known = len(columns)
+        if is_weight:
+            columns += [asset for asset in full.columns.tolist() if asset not in columns]
+        left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
+        # No weight is the same as a weight of 0.
+        right[:, known:][left[:, known:] == 0.0] = 0.0
     if np.array_equal(left, right, equal_nan=True):
         return None
     size = 1.0 if is_weight else np.abs(left[np.isfinite(left)]).max(initial=0.0)
@@ -242,7 +258,6 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     with np.errstate(invalid="ignore"):
         equal = np.abs(left - right) <= size * (SIZED_TOLERANCE if name == _SIZED else TOLERANCE)
     equal |= (left == right) | (np.isnan(left) & np.isnan(right))
-    equal |= ~columns.isin(seen.columns) & (left == 0.0)
     if equal.all():
         return None
     row, column = (int(places[0]) for places in np.nonzero(~equal))
@@ -250,10 +265,14 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     return str(columns[column]), f"{rows[row]!s:.10}", *values
 
 
-def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
-    if not (frame.index.equals(rows) and frame.columns.equals(columns)):
-        frame = frame.reindex(index=rows, columns=columns)
-    return frame.to_numpy(dtype=float)
+def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: list[str]) -> NDArray[np.float64]:
+    """A copy of the values at the rows and columns, NaN where the frame has none."""
+    if not frame.index.equals(rows):
+        frame = frame.reindex(index=rows)
+    place = {column: number for number, column in enumerate(frame.columns.tolist())}
+    absent = np.full((len(frame), 1), np.nan)
+    values = np.hstack([frame.to_numpy(dtype=float), absent])
+    return values[:, [place.get(column, -1) for column in columns]]
 
 
 def _finite(value: float) -> float | None:

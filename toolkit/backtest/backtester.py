@@ -128,7 +128,9 @@ class Backtester:
     ) -> tuple[Replay | None, Reconciliation | None]:
         if not self.checks.replay:
             return None, None
-        inputs = replay_input(panel, self.cost.rates(), account.first, self.initial_cash)
+        inputs = replay_input(
+            panel, self.cost.rates(), account.first, self.initial_cash, self.fill_delay
+        )
         simulation = account.simulation
         second = replay(simulation.ordered_units, inputs)
         return second, reconcile(simulation.equity, len(simulation.orders), second)

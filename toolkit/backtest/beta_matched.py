@@ -62,7 +62,8 @@ def beta_matched(account: Account, panel: Panel, loop: TimeLoop) -> BetaMatched 
     names = panel.universe.ids
     factors = names.index(bitcoin), names.index(fund)
     moves = panel.returns().to_numpy()
-    ledger = Ledger(market_of(panel, loop.cost.rates(), account.first), loop.initial_cash)
+    market = market_of(panel, loop.cost.rates(), account.first, loop.fill_delay)
+    ledger = Ledger(market, loop.initial_cash)
     betas = np.zeros((len(account.orders), 2))
     for number, made in enumerate(account.orders):
         held, last = made.weights.copy(), account.first + made.row

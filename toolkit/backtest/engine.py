@@ -111,7 +111,7 @@ class TimeLoop:
         rows = self.schedule.decisions(panel, dense.notna().to_numpy()[:, 0])
         self._demand_filled_between(rows)
         first = self.schedule.first_row(panel, rows)
-        market = market_of(panel, self.cost.rates(), first)
+        market = market_of(panel, self.cost.rates(), first, self.fill_delay)
         watch = Watch(self.overlays, panel.periods_per_year) if self.overlays else None
         exposure = Exposure(market, self.initial_cash, self.fill_delay, watch)
         expected = strategy.expected_returns(panel, signals)
@@ -141,7 +141,7 @@ class TimeLoop:
 
     def view(self, panel: Panel) -> MarketView:
         """What is estimated of a panel for sizing."""
-        return MarketView(self.risk_model, self.outlook, panel)
+        return MarketView(self.risk_model, self.outlook, panel, self.cost.rates().measured)
 
     def _demand_filled_between(self, rows: NDArray[np.int64]) -> None:
         """Refuse a delay beyond the next decision, which would not know of the open order."""
@@ -204,6 +204,9 @@ class Desk:
             scenarios=self.view.scenarios(row) if "scenarios" in needs else None,
             betas=self.view.betas(row) if "betas" in needs else None,
             stress=self.view.stress(row) if "stress" in needs else None,
+            volumes=self.view.volumes(row) if {"volumes", "equity"} & {*needs} else None,
+            volatilities=self.view.volatilities(row) if "volatilities" in needs else None,
+            half_spreads=self.view.half_spreads(row) if "half_spreads" in needs else None,
             proceeds=0.0 if previous is None else self._proceeds(previous.row, row),
         )
 

@@ -147,7 +147,9 @@ def checked_decisions(
     with np.errstate(invalid="ignore"):
         decided = ~np.isnan(weights.sum(axis=1))
     if not decided.all():
-        _refuse_unsound(targets[(~decided) & targets.notna().any(axis=1)])
+        partly = ~decided & ~np.isnan(weights).all(axis=1)
+        if partly.any():
+            _refuse_unsound(targets[partly])
         rows, weights = rows[decided], weights[decided]
     lowest, highest = weights.min(initial=0.0), weights.sum(axis=1).max(initial=0.0)
     if lowest < -_ROUNDING or highest > 1.0 + _EXCESS:

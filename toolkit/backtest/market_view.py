@@ -10,13 +10,20 @@ import pandas as pd
 
 from toolkit.backtest.accounts import open_for_orders
 from toolkit.errors import ConfigError
+from toolkit.optimize.costs import Measured
 from toolkit.panel import Panel
 from toolkit.risk.betas import factor_betas
 from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.risk.factors import factor_returns
+from toolkit.risk.liquidity import (
+    average_daily_volume,
+    estimated_half_spread,
+    session_volatility,
+)
 from toolkit.risk.scenarios import HistoricalScenarios, ScenarioModel
 from toolkit.risk.stress import Stress, stress_losses
 from toolkit.units import component
+from toolkit.universe import labels_of
 
 
 @component
@@ -38,8 +45,15 @@ class Outlook:
 class MarketView:
     """Estimates at each decision of a panel, each from returns up to that session."""
 
-    def __init__(self, risk_model: RiskModel | None, outlook: Outlook, panel: Panel) -> None:
+    def __init__(
+        self,
+        risk_model: RiskModel | None,
+        outlook: Outlook,
+        panel: Panel,
+        measured: Measured | None = None,
+    ) -> None:
         self.risk_model, self.outlook, self.panel = risk_model, outlook, panel
+        self.measured = measured or Measured()
         self.returns = returns_for_risk(panel)
 
     @cached_property
@@ -77,9 +91,23 @@ class MarketView:
         day = self.panel.sessions[row].date()
         return -stress_losses(self.outlook.stresses, self.panel.universe, day)
 
+    def volumes(self, row: int) -> pd.Series:
+        """USD traded in a day, NaN where unknown."""
+        return average_daily_volume(self.panel, self.measured.lookback).iloc[row]
+
+    def volatilities(self, row: int) -> pd.Series:
+        """Standard deviation of a session's return, NaN where unknown."""
+        return session_volatility(self.panel, self.measured.lookback).iloc[row]
+
+    def half_spreads(self, row: int) -> pd.Series:
+        """Estimated half-spread, a fraction, NaN where unknown."""
+        return estimated_half_spread(self.panel, self.measured.spread_lookback).iloc[row]
+
 
 def returns_for_risk(panel: Panel) -> pd.DataFrame:
     """Returns without cash and without halts, whose zeros say nothing about the risk."""
-    returns = np.where(open_for_orders(panel), panel.returns(), np.nan)
-    risky = np.array([not asset.is_cash for asset in panel.universe], dtype=bool)
-    return pd.DataFrame(returns[:, risky], panel.sessions, panel.universe.columns[risky])
+    traded = open_for_orders(panel).to_numpy()
+    returns = np.where(traded, panel.returns().to_numpy(), np.nan)
+    risky = [column for column, asset in enumerate(panel.universe) if not asset.is_cash]
+    names = labels_of(*(asset.id for asset in panel.universe if not asset.is_cash))
+    return pd.DataFrame(returns[:, risky], panel.sessions, names)

@@ -14,6 +14,7 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field
 
 from toolkit.errors import ConfigError, DataError, InsufficientHistoryError
@@ -139,7 +140,7 @@ def forecast_retarget(
     the whole time. The band holds the variance left in the pace, the luck of the blocks to come
     and the clock's error, taken as normal in the logarithm.
     """
-    columns = _forecast(_Progress(difficulty, blocks, elapsed_seconds), [prior])
+    columns = _forecast(_Progress(difficulty, blocks, elapsed_seconds), *_columns([prior]))
     return RetargetForecast(**{name: float(values[0]) for name, values in columns.items()})
 
 
@@ -164,7 +165,49 @@ def forecast_retargets(
         As in `forecast_retarget`, with the first wrong row; or lengths that differ.
     """
     priors = [prior] if isinstance(prior, RetargetPrior) else prior
-    return pd.DataFrame(_forecast(_Progress(difficulty, blocks, elapsed_seconds), priors))
+    progress = _Progress(difficulty, blocks, elapsed_seconds)
+    if len(priors) not in (1, len(progress.blocks)):
+        raise DataError(
+            f"{len(priors)} priors for {len(progress.blocks)} rows: expected one, or one a row."
+        )
+    return pd.DataFrame(_forecast(progress, *_columns(priors)))
+
+
+def forecast_epochs(
+    difficulties: npt.ArrayLike,
+    epoch: npt.NDArray[np.int64],
+    blocks: npt.ArrayLike,
+    elapsed_seconds: npt.ArrayLike,
+    elapsed_error_seconds: float = 3600.0,
+    epochs: int = FIT_EPOCHS,
+) -> dict[str, Numbers]:
+    """Forecasts of many moments, each with the prior that the epochs before its own give.
+
+    Arrays by the names of the attributes of `RetargetForecast`.
+
+    Parameters
+    ----------
+    difficulties
+        One an epoch, oldest first.
+    epoch
+        Row in `difficulties` of the epoch that each moment lies in.
+    blocks, elapsed_seconds
+        As in `forecast_retarget`, one value a moment.
+    elapsed_error_seconds, epochs
+        As in `fit_prior`.
+
+    Raises
+    ------
+    InsufficientHistoryError, DataError, ConfigError
+        As in `fit_prior` and `forecast_retargets`.
+    """
+    levels = np.asarray(difficulties, dtype=float)
+    first = int(np.min(epoch, initial=len(levels)))
+    _check_history(levels[: first + 1], epochs)
+    growth, volatility = _fitted(sliding_window_view(levels, epochs + 1))
+    progress = _Progress(levels[epoch], blocks, elapsed_seconds)
+    fit = epoch - epochs
+    return _forecast(progress, growth[fit], volatility[fit], elapsed_error_seconds)
 
 
 def fit_prior(
@@ -199,23 +242,30 @@ def fit_prior(
     the changes is 2/3 of the volatility squared, plus the block luck of two epochs, 2/2015; the
     volatility is 0 where luck explains it all.
     """
+    levels = np.asarray(difficulties, dtype=float)
+    _check_history(levels, epochs)
+    growth, volatility = _fitted(levels[-epochs - 1 :])
+    return RetargetPrior(float(growth), float(volatility), elapsed_error_seconds)
+
+
+def _check_history(levels: Numbers, epochs: int) -> None:
     if epochs < 2:
         raise ConfigError(f"fit_prior: epochs = {epochs}; a variance needs at least 2 changes.")
-    levels = np.asarray(difficulties, dtype=float)
     if levels.ndim != 1 or len(levels) <= epochs:
         raise InsufficientHistoryError(
             f"fit_prior: difficulties of shape {levels.shape}; {epochs} changes need a row of "
             f"{epochs + 1}. Give more epochs or learn from fewer."
         )
-    levels = levels[-epochs - 1 :]
-    _require(_positive(levels), levels, "difficulties", "a positive, finite difficulty")
-    changes = np.diff(np.log(levels))
-    wandering = 1.5 * (float(changes.var(ddof=1)) - 2.0 / INTERVALS)
-    return RetargetPrior(
-        growth=float(changes.mean()),
-        volatility=max(wandering, 0.0) ** 0.5,
-        elapsed_error_seconds=elapsed_error_seconds,
+
+
+def _fitted(levels: Numbers) -> tuple[Numbers, Numbers]:
+    """Growth and volatility from the difficulties along the last axis."""
+    _require(
+        _positive(levels).ravel(), levels.ravel(), "difficulties", "a positive, finite difficulty"
     )
+    changes = np.diff(np.log(levels), axis=-1)
+    wandering = 1.5 * (changes.var(axis=-1, ddof=1) - 2.0 / INTERVALS)
+    return changes.mean(axis=-1), np.sqrt(np.maximum(wandering, 0.0))
 
 
 class _Progress:
@@ -252,14 +302,17 @@ class _Progress:
         )
 
 
-def _forecast(progress: _Progress, priors: Sequence[RetargetPrior]) -> dict[str, Numbers]:
-    rows = len(progress.blocks)
-    if len(priors) not in (1, rows):
-        raise DataError(f"{len(priors)} priors for {rows} rows: expected one, or one a row.")
-    growth, volatility, clock_error = (
-        np.broadcast_to([getattr(prior, field.name) for prior in priors], rows)
-        for field in fields(RetargetPrior)
-    )
+def _columns(priors: Sequence[RetargetPrior]) -> list[Numbers]:
+    """Settings of priors, an array each."""
+    return [
+        np.array([getattr(prior, entry.name) for prior in priors])
+        for entry in fields(RetargetPrior)
+    ]
+
+
+def _forecast(
+    progress: _Progress, growth: Numbers, volatility: Numbers, clock_error: Numbers | float
+) -> dict[str, Numbers]:
     intervals = np.maximum(progress.blocks - 1.0, 0.0)
     remaining, share = INTERVALS - intervals, intervals / INTERVALS
     # Half an interval for the block that is under way when the count is taken.

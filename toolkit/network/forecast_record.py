@@ -19,8 +19,7 @@ from toolkit.network.forecast import (
     INTERVALS,
     LARGEST_FALL,
     LARGEST_RISE,
-    fit_prior,
-    forecast_retargets,
+    forecast_epochs,
 )
 
 POINTS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90)
@@ -131,18 +130,16 @@ def past_forecasts(
             for point in POINTS
         ]
     ).reset_index(names="day_end")
-    priors = {
-        epoch: fit_prior(difficulties[: epoch + 1], elapsed_error_seconds, fit_epochs)
-        for epoch in rows["epoch"].unique()
-    }
-    blocks, elapsed = (rows[name].to_numpy() for name in ("blocks", "elapsed_seconds"))
-    forecasts = forecast_retargets(
-        rows["difficulty"], blocks, elapsed, [priors[epoch] for epoch in rows["epoch"]]
+    epoch, blocks, elapsed = (
+        rows[name].to_numpy() for name in ("epoch", "blocks", "elapsed_seconds")
     )
-    outcome = changes[rows["epoch"]]
+    forecasts = forecast_epochs(
+        difficulties, epoch, blocks, elapsed, elapsed_error_seconds, fit_epochs
+    )
+    outcome = changes[epoch]
     luck = np.sqrt(2.0 / np.pi * (BLOCKS_PER_EPOCH - blocks)) / INTERVALS
-    return forecasts.assign(
-        epoch=rows["epoch"],
+    return pd.DataFrame(forecasts).assign(
+        epoch=epoch,
         point=rows["point"],
         day_end=rows["day_end"],
         outcome=outcome,

@@ -1,7 +1,7 @@
 """Sizing: from target weights to weights under risk limits, each answer certified."""
 
 from toolkit.optimize.candidate import Candidate
-from toolkit.optimize.costs import Cost, CostRates, ProportionalCost
+from toolkit.optimize.costs import Cost, CostRates, Measured, ProportionalCost, SquareRootCost
 from toolkit.optimize.decision import Allocation, Certificate, Decision
 from toolkit.optimize.limits import (
     Limit,
@@ -41,6 +41,7 @@ __all__ = [
     "CostRates",
     "Decision",
     "Limit",
+    "Measured",
     "MaxBeta",
     "MaxExpectedShortfall",
     "MaxSleeveWeight",
@@ -62,6 +63,7 @@ __all__ = [
     "Program",
     "ProportionalCost",
     "RiskBudget",
+    "SquareRootCost",
     "TrackTarget",
     "View",
 ]

@@ -68,6 +68,10 @@ class Candidate(ABC):
         """Expected return of a year."""
 
     @abstractmethod
+    def believed_return(self) -> Any:
+        """Expected return of a year, in the eyes of the objective."""
+
+    @abstractmethod
     def below_hurdle(self) -> Any:
         """How far the return above cash is below the facts' hurdle times the volatility."""
 
@@ -84,6 +88,18 @@ class Candidate(ABC):
         """Largest trade in days of its asset's average volume, of assets whose volume is known."""
 
     @abstractmethod
+    def market_impact(self) -> Any:
+        """Cost of moving prices under a coefficient of 1, a fraction of equity.
+
+        The sum over the trades x of all assets with known volume of
+        ``volatility * sqrt(equity / volume) * abs(x) ** 1.5``.
+        """
+
+    @abstractmethod
+    def half_spread_paid(self, constant: float) -> Any:
+        """Half-spread times trade, summed over all assets but cash; the constant if unknown."""
+
+    @abstractmethod
     def herfindahl(self) -> Any:
         """Sum of squared weights of all assets but cash."""
 
@@ -93,7 +109,7 @@ class Candidate(ABC):
 
     @abstractmethod
     def tracking_variance(self, ridge: float) -> Any:
-        """Annual variance of the deviation d from the target, plus a ridge.
+        """Annual variance of the deviation d from what the objective tracks, plus a ridge.
 
         ``d'(S + ridge * v * I)d``, where v is the mean of the variances in the objective's
         covariance S.
@@ -128,7 +144,7 @@ class MeasuredCandidate(Candidate):
     def largest_weight(self, assets: tuple[str, ...] = ()) -> Any:
         """Largest weight among the assets, by row."""
         chosen = self.roster.positions(assets) if assets else self.roster.risky
-        return self.weights[..., chosen].max(axis=-1)
+        return self.weights[..., chosen].max(axis=-1, initial=0.0)
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Any:
         """Weight of the sleeves, by row."""
@@ -176,6 +192,10 @@ class MeasuredCandidate(Candidate):
         """Expected return of a year, by row."""
         return self.weights @ self.facts.known_returns()
 
+    def believed_return(self) -> Any:
+        """Expected return of a year in the eyes of the objective, by row."""
+        return self.weights @ self.facts.known_opinion()
+
     def below_hurdle(self) -> Any:
         """Hurdle times volatility less the return above cash, by row."""
         earned = self.expected_return() - self.facts.cash_return(self.roster)
@@ -196,6 +216,20 @@ class MeasuredCandidate(Candidate):
             return np.zeros(self.weights.shape[:-1])
         return (np.abs(self.weights - self.facts.holdings) * days).max(axis=-1)
 
+    def market_impact(self) -> Any:
+        """Cost of moving prices, by row."""
+        impact = self.facts.known_impact()
+        if self.drifted:
+            return np.zeros(self.weights.shape[:-1])
+        return (np.abs(self.weights - self.facts.holdings) ** 1.5 * impact).sum(axis=-1)
+
+    def half_spread_paid(self, constant: float) -> Any:
+        """Half-spread times trade, by row."""
+        paid = spread_rates(self.facts, self.roster, constant)
+        if self.drifted:
+            return np.zeros(self.weights.shape[:-1])
+        return (np.abs(self.weights - self.facts.holdings) * paid).sum(axis=-1)
+
     def herfindahl(self) -> Any:
         """Sum of squared weights without cash, by row."""
         return (self.weights[..., self.roster.risky] ** 2).sum(axis=-1)
@@ -206,9 +240,9 @@ class MeasuredCandidate(Candidate):
         return risk.variance * ((self.weights @ risk.factor.T) ** 2).sum(axis=-1)
 
     def tracking_variance(self, ridge: float) -> Any:
-        """Variance of the deviation from the target plus the ridge, by row."""
+        """Variance of the deviation from what is tracked plus the ridge, by row."""
         risk = self.facts.known_belief()
-        deviation = self.weights - self.facts.known_target()
+        deviation = self.weights - self.facts.known_aim()
         spread = deviation @ risk.factor.T
         return risk.variance * ((spread**2).sum(axis=-1) + ridge * (deviation**2).sum(axis=-1))
 
@@ -230,6 +264,12 @@ def tail_mean(losses: Floats, level: float) -> Floats:
     edge = worst[..., whole] * (size - whole)
     mean: Floats = (worst[..., :whole].sum(axis=-1) + edge) / size
     return mean
+
+
+def spread_rates(facts: Facts, roster: Roster, constant: float) -> Floats:
+    """Half-spread of each asset, the constant where it is unknown; 0 of cash."""
+    known = facts.known_half_spreads()
+    return np.where(roster.risky, np.where(np.isnan(known), constant, known), 0.0)
 
 
 def stressed(facts: Facts, names: tuple[str, ...]) -> Floats:

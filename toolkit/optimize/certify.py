@@ -35,7 +35,7 @@ class Assessment:
     hard
         Worst excess over a bound or error of the budget.
     totals
-        Objective plus cost.
+        Objective plus cost of a year.
     """
 
     values: Floats
@@ -76,7 +76,7 @@ class Certifier:
         beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
         totals = self.objective.expression(candidate)
         if self.cost is not None:
-            totals = totals + self.cost.cost(candidate)
+            totals = totals + self.cost.yearly(candidate)
         return Assessment(values, excess, np.maximum(budget, beyond), totals)
 
     def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> Assessment | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.optimize.candidate import Candidate, stressed
+from toolkit.optimize.candidate import Candidate, spread_rates, stressed
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Sleeve
@@ -162,6 +162,10 @@ class CoefficientCandidate(Candidate):
         """The expected return of each asset."""
         return _row(self._facts.known_returns())
 
+    def believed_return(self) -> Coefficients:
+        """The return that the objective expects of each asset."""
+        return _row(self._facts.known_opinion())
+
     def below_hurdle(self) -> Coefficients:
         """None: volatility has a round edge."""
         raise NotPolyhedral
@@ -184,6 +188,17 @@ class CoefficientCandidate(Candidate):
             return _row(np.zeros(len(self._roster)))
         return Coefficients(0.0 * rows, np.zeros(len(rows)), rows)
 
+    def market_impact(self) -> Coefficients:
+        """Nothing where no volume is known; elsewhere it has a power that no row has."""
+        if self._facts.known_impact().any():
+            raise NotPolyhedral
+        return _row(np.zeros(len(self._roster)))
+
+    def half_spread_paid(self, constant: float) -> Coefficients:
+        """The half-spread for each change of weight."""
+        rates = spread_rates(self._facts, self._roster, constant)[None]
+        return Coefficients(0.0 * rates, np.zeros(1), rates)
+
     def herfindahl(self) -> Coefficients:
         """Two on the diagonal, as half of it counts."""
         square = 2.0 * np.diag(self._roster.risky.astype(float))
@@ -196,11 +211,11 @@ class CoefficientCandidate(Candidate):
         return replace(_row(np.zeros(len(self._roster))), quadratic=square)
 
     def tracking_variance(self, ridge: float) -> Coefficients:
-        """Twice the covariance with the ridge, around the target."""
-        risk, target = self._facts.known_belief(), self._facts.known_target()
+        """Twice the covariance with the ridge, around what is tracked."""
+        risk, aim = self._facts.known_belief(), self._facts.known_aim()
         square = 2.0 * risk.variance * (risk.matrix + ridge * self._roster.unit_rows)
-        slope = square @ target
-        return Coefficients(-slope[None], np.array([0.5 * float(slope @ target)]), quadratic=square)
+        slope = square @ aim
+        return Coefficients(-slope[None], np.array([0.5 * float(slope @ aim)]), quadratic=square)
 
 
 def _row(values: Floats) -> Coefficients:

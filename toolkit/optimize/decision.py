@@ -48,7 +48,14 @@ class Decision:
     stress
         Simple returns under each stress: stresses x assets.
     volumes
-        USD traded in a session on average; an asset without one (or NaN) is not checked against it.
+        USD traded in a session on average; an asset without one (or NaN) is not checked against it,
+        and its trades have no impact.
+    volatilities
+        Standard deviation of a session's simple return; trades of an asset without one (or NaN)
+        have no impact.
+    half_spreads
+        Half of the bid-ask spread, a fraction; an asset without one (or NaN) has the constant one
+        of the cost.
     proceeds
         Fraction of equity that closings brought in since the last decision; investing it is not
         turnover.
@@ -67,6 +74,8 @@ class Decision:
     volumes: pd.Series | None = None
     stress: pd.DataFrame | None = None
     proceeds: float | None = None
+    volatilities: pd.Series | None = None
+    half_spreads: pd.Series | None = None
 
 
 @dataclass(frozen=True)

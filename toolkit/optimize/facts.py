@@ -33,7 +33,8 @@ class Facts:
     target
         Wanted weights with the rest in cash, or None.
     current
-        Weights held, summing to 1; None where there are none: first investment without cash.
+        Weights held, summing to 1; None where there are none: without cash, on a first investment
+        or when there are proceeds.
     holdings
         Weights that trades start from: the current ones before `proceeds` arrived in cash.
     proceeds
@@ -44,8 +45,12 @@ class Facts:
         What limits on risk see.
     belief
         What the objective sees: the same, where it has no covariance of its own.
+    aim
+        What the objective tracks: the target, where it has no weights of its own.
     expected_returns
-        By asset, a fraction a year.
+        By asset, a fraction a year: what limits see.
+    opinion
+        What the objective sees: the same, where it has no expected returns of its own.
     scenarios
         Simple returns of a session: scenarios x assets.
     betas
@@ -55,6 +60,11 @@ class Facts:
     turnover_days
         Days of each asset's average volume that trading all of the equity would take; 0 where no
         volume is known.
+    impact
+        Impact of trading all of the equity in an asset, before the cost's coefficient: volatility
+        times the root of `turnover_days`; 0 where either is unknown. None: not told.
+    half_spreads
+        Half-spread by asset, NaN where it is unknown. None: not told.
     hurdle
         Return above cash asked for a unit of volatility, where the largest such ratio is sought.
     """
@@ -68,11 +78,15 @@ class Facts:
     upper: Floats
     risk: Risk | None
     belief: Risk | None = None
+    aim: Floats | None = None
     expected_returns: Floats | None = None
+    opinion: Floats | None = None
     scenarios: Floats | None = None
     betas: Mapping[str, Floats] = field(default_factory=dict)
     stress: tuple[tuple[str, ...], Floats] | None = None
     turnover_days: Floats | None = None
+    impact: Floats | None = None
+    half_spreads: Floats | None = None
     hurdle: float = 0.0
 
     def known_target(self) -> Floats:
@@ -90,6 +104,14 @@ class Facts:
     def known_returns(self) -> Floats:
         """The expected returns; without them the decision cannot be answered."""
         return self._given(self.expected_returns, "expected returns")
+
+    def known_aim(self) -> Floats:
+        """What the objective tracks."""
+        return self.known_target() if self.aim is None else self.aim
+
+    def known_opinion(self) -> Floats:
+        """The expected returns that the objective sees."""
+        return self.known_returns() if self.opinion is None else self.opinion
 
     def cash_return(self, roster: Roster) -> float:
         """Expected return of cash; 0 where there is no cash asset."""
@@ -113,6 +135,14 @@ class Facts:
         """The stresses; without them the decision cannot be answered."""
         return self._given(self.stress, "stress scenarios")
 
+    def known_impact(self) -> Floats:
+        """The impacts; without volumes and volatilities the decision cannot be answered."""
+        return self._given(self.impact, "volumes and volatilities")
+
+    def known_half_spreads(self) -> Floats:
+        """The half-spreads; without them the decision cannot be answered."""
+        return self._given(self.half_spreads, "half-spreads")
+
     def _given(self, value: Given | None, what: str) -> Given:
         if value is None:
             raise DataError(f"The decision on {self.session.date()} needs {what}.")
@@ -135,6 +165,9 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     held = np.zeros(len(roster)) if current is None or decision.current is None else current.copy()
     if roster.cash is not None and decision.current is not None:
         held[roster.cash] -= proceeds
+    # Without cash the proceeds are nowhere, so that what is left cannot be kept as it is.
+    if roster.cash is None and proceeds > ROUNDING:
+        current = None
     covariance, returns = decision.covariance, decision.expected_returns
     risk = None if covariance is None else risk_of(covariance, roster, where)
     inputs = _Inputs(roster, where)
@@ -150,17 +183,22 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         betas = inputs.table(decision.betas.T, "beta", np.max)
     if decision.stress is not None:
         stress = inputs.table(decision.stress, "return under stress")
+    factors = _names(decision.betas, 1, f"The betas {where}")
+    stresses = _names(decision.stress, 0, f"The stresses {where}")
     lower, upper = _bounds(decision, roster, held, inputs.known, where)
     target = None
     if decision.target is not None:
         target = _weights(decision.target, roster, 1.0, f"The target {where}")
+    days = _turnover_days(decision, roster, where)
     return Facts(
         decision.session, target, current, held, proceeds, lower, upper, risk,
         expected_returns=expected,
         scenarios=scenarios,
-        betas={} if betas is None else dict(zip(_names(decision.betas, 1), betas, strict=True)),
-        stress=None if stress is None else (_names(decision.stress, 0), stress),
-        turnover_days=_turnover_days(decision, roster, where),
+        betas={} if betas is None else dict(zip(factors, betas, strict=True)),
+        stress=None if stress is None else (stresses, stress),
+        turnover_days=days,
+        impact=_impact(decision, days, roster, where),
+        half_spreads=_sizes(decision.half_spreads, roster, f"The half-spreads {where}"),
     )  # fmt: skip
 
 
@@ -176,6 +214,8 @@ def trial(roster: Roster) -> Facts:
         betas=defaultdict(lambda: 0.0 * ones),
         stress=(("trial",), np.zeros((1, size))),
         turnover_days=ones,
+        impact=ones,
+        half_spreads=0.0 * ones,
     )  # fmt: skip
 
 
@@ -215,13 +255,39 @@ class _Inputs:
 
 def _turnover_days(decision: Decision, roster: Roster, where: str) -> Floats | None:
     """Days of average volume that the whole equity is; 0 where no volume is known."""
-    if decision.volumes is None:
+    volumes = _sizes(decision.volumes, roster, f"The volumes {where}")
+    if volumes is None:
         return None
-    if decision.equity is None or not decision.equity > 0.0:
-        raise DataError(f"The decision {where} has volumes in USD; give its equity in USD too.")
-    known = decision.volumes[decision.volumes.notna()]
-    volumes = roster.floats(known, f"The volumes {where}")
+    if decision.equity is None or not 0.0 < decision.equity < np.inf:
+        raise DataError(
+            f"The decision {where} has volumes in USD and the equity {decision.equity}; give its "
+            "equity in USD too, a positive number."
+        )
+    volumes = np.where(roster.risky, volumes, 0.0)
     return np.divide(decision.equity, volumes, out=np.zeros(len(roster)), where=volumes > 0.0)
+
+
+def _impact(decision: Decision, days: Floats | None, roster: Roster, where: str) -> Floats | None:
+    volatilities = _sizes(decision.volatilities, roster, f"The volatilities {where}")
+    if volatilities is None or days is None:
+        return None
+    return np.where(roster.risky, np.nan_to_num(volatilities) * np.sqrt(days), 0.0)
+
+
+def _sizes(values: pd.Series | None, roster: Roster, title: str) -> Floats | None:
+    """Numbers by asset that are not negative, NaN where there is none."""
+    if values is None:
+        return None
+    row = np.full(len(roster), np.nan)
+    row[roster.positions(values.index, title)] = values.to_numpy(dtype=float)
+    wrong = (row < 0.0) | np.isinf(row)
+    if wrong.any():
+        name = roster.index[int(np.argmax(wrong))]
+        raise DataError(
+            f"{title}: {name} is {values[name]}; give a finite number of at least 0, or NaN where "
+            "none is known."
+        )
+    return row
 
 
 def _proceeds(decision: Decision, where: str) -> float:
@@ -290,5 +356,9 @@ def _bounds(
     return lower, upper
 
 
-def _names(table: pd.DataFrame | None, axis: int) -> tuple[str, ...]:
-    return () if table is None else tuple(map(str, table.axes[axis]))
+def _names(table: pd.DataFrame | None, axis: int, what: str) -> tuple[str, ...]:
+    names = () if table is None else tuple(map(str, table.axes[axis]))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what} name {twice} more than once; name each once.")
+    return names

@@ -184,7 +184,7 @@ class MaximumSharpe(Objective):
     portfolio within the limits has: its minimum is then 0. Of portfolios with the same ratio, as
     mixtures with cash are, the one with the least cash is taken. Where nothing is expected to earn
     more than cash there is no such ratio, and the answer is the least variance, with the status
-    ``cash``.
+    ``cash``, or ``relaxed`` where limits yield.
 
     References
     ----------

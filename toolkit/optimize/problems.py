@@ -57,9 +57,10 @@ class Standard:
             return None
         unit = self._objective.unit(facts)
         found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
-        gap = problem.gap(found.weights, found.prices)
+        value = problem.value(found.weights)
+        gap = value - problem.least(found.weights, found.prices)
         complete = not rows.left_out.any()
-        answer = Answer(found.status, found.weights, gap, found.iterations, complete)
+        answer = Answer(found.status, found.weights, value, gap, found.iterations, complete)
         return found.weights, answer
 
     def _limit_rows(self, facts: Facts, allowance: Floats) -> LimitRows:
@@ -92,7 +93,7 @@ class BestWeights:
         self._candidate = candidate = SymbolicCandidate(roster, sizes, objective.own_belief)
         value = objective.expression(candidate)
         if cost is not None and not cost.free:
-            value = value + cost.cost(candidate)
+            value = value + cost.yearly(candidate)
         self._allowances = [cvxpy.Parameter() for _ in limits]
         held = [
             limit.excess(candidate) <= allowance

@@ -51,6 +51,7 @@ class _Optimum:
     total: float
     binding: Flags
     answer: Answer
+    gap: float
     measured: Assessment
     second: bool = False
 
@@ -70,14 +71,17 @@ class Program:
         self._certifier = Certifier(*self._parts)
         self._standard = Standard(*self._parts)
         self._stated: dict[Sizes, BestWeights] = {}
-        # A limit that speaks of what the assets do not have says so now, not in mid-backtest.
-        self._certifier.assess(trial(self.roster), [np.ones(len(self.roster))])
+        # What speaks of assets that are not there says so now, not in mid-backtest.
+        tried = optimizer.objective.prepare(trial(self.roster), self.roster)
+        self._certifier.assess(tried, [np.ones(len(self.roster))])
 
     @property
     def needs(self) -> tuple[str, ...]:
         """Fields of `Decision` that must be given."""
+        cost = self.optimizer.cost
         parts: tuple[Objective | Limit, ...] = (self.optimizer.objective, *self._limits)
-        return tuple(sorted({need for part in parts for need in part.needs}))
+        needed = {need for part in parts for need in part.needs}
+        return tuple(sorted(needed.union(() if cost is None else cost.needs)))
 
     @cached_property
     def _diagnosis(self) -> Diagnosis:
@@ -114,7 +118,7 @@ class Program:
             return self._allocation(facts, ideal, none, "target", None)
         found = self._optimum(facts, none)
         if found is None:
-            return self._relaxed(facts)
+            return self._relaxed(facts, decision)
         if self._sharpe is not None and found.facts.hurdle == 0.0:
             return self._without_ratio(decision)
         return self._allocation(found.facts, found.weights, none, "optimal", found)
@@ -168,7 +172,7 @@ class Program:
         if missing:
             raise DataError(
                 f"The decision on {decision.session.date()} lacks {', '.join(missing)}, which the "
-                "objective or a limit needs."
+                "objective, a limit or the cost needs."
             )
         return facts_of(decision, self.roster)
 
@@ -229,14 +233,20 @@ class Program:
             return None
         weights = certifier.tidied(facts, raw)
         found = certifier.accepted(facts, weights, allowance)
-        if found is None or not answer.gap <= certifier.resolution(facts, float(found.totals[0])):
+        if found is None:
+            return None
+        total = float(found.totals[0])
+        # The solver's bound is about its own point: what was tidied away comes on top.
+        gap = answer.gap + max(0.0, total - answer.value)
+        # Far below zero it proves that what was solved has no portfolio at all.
+        if not abs(gap) <= certifier.resolution(facts, total):
             return None
         kept, measured = certifier.without_small_trades(facts, weights, allowance) or (
             weights,
             found,
         )
-        total, binding = float(found.totals[0]), found.excess[0] >= -TOLERANCE
-        return _Optimum(facts, weights, kept, total, binding, answer, measured)
+        binding = found.excess[0] >= -TOLERANCE
+        return _Optimum(facts, weights, kept, total, binding, answer, gap, measured)
 
     def _without_ratio(self, decision: Decision) -> Allocation:
         if self.roster.cash is None:
@@ -244,9 +254,10 @@ class Program:
                 f"On {decision.session.date()} no portfolio is expected to earn anything, so that "
                 "there is no largest Sharpe ratio. Add a cash asset, or minimise the variance."
             )
-        return replace(self._least_variance.solve(decision), status="cash")
+        found = self._least_variance.solve(decision)
+        return replace(found, status="cash") if found.status == "optimal" else found
 
-    def _relaxed(self, facts: Facts) -> Allocation:
+    def _relaxed(self, facts: Facts, decision: Decision) -> Allocation:
         """Weights when the limits as they are have no certified answer."""
         slacks = self._diagnosis.slacks(facts)
         conflict = bool((slacks[~self._diagnosis.yielding] > 0.0).any())
@@ -258,6 +269,8 @@ class Program:
         for margin in _MARGINS:
             allowance = np.where(slacks > 0.0, slacks + margin, 0.0)
             found = self._optimum(facts, allowance, min(margin, 0.9 * TOLERANCE), _ALL)
+            if found is not None and self._sharpe is not None and found.facts.hurdle == 0.0:
+                return self._without_ratio(decision)
             if found is not None:
                 status: Status = "relaxed" if slacks.any() else "optimal"
                 return self._allocation(found.facts, found.weights, allowance, status, found)
@@ -317,7 +330,7 @@ class Program:
                 objective=float(found.totals[0]),
                 optimum=solved.total if solved else None,
                 reference=found.best(slice(1, None), allowance),
-                gap=solved.answer.gap if solved else (0.0 if status == "target" else None),
+                gap=solved.gap if solved else (0.0 if status == "target" else None),
                 solver=solved.answer.status if solved else "not used",
                 iterations=solved.answer.iterations if solved else 0,
                 covariance_repair=facts.risk.repair if facts.risk else 0.0,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from toolkit.optimize.roster import Floats, Roster
 
 _ACCURACY = 1e-9
+_LAST_STEPS = 3
 
 
 @component
@@ -70,10 +71,10 @@ class RiskBudget(Objective):
 
     def ideal(self, facts: Facts) -> Floats | None:
         """The weights with the budgeted contributions."""
-        return facts.target
+        return facts.aim
 
     def prepare(self, facts: Facts, roster: Roster) -> Facts:
-        """The facts with those weights as target."""
+        """The facts with those weights as what is tracked."""
         budgets, invested = self._budgets(facts, roster)
         chosen = np.flatnonzero(budgets > 0.0)
         risk = facts.known_risk()
@@ -83,12 +84,12 @@ class RiskBudget(Objective):
                     f"{roster.index[place]} has a risk budget on {facts.session.date()} and no "
                     "variance in the covariance; leave its target at 0 until it has."
                 )
-        target = np.zeros(len(roster))
+        aim = np.zeros(len(roster))
         shares = budgeted_weights(risk.matrix[np.ix_(chosen, chosen)], budgets[chosen])
-        target[chosen] = invested * shares
+        aim[chosen] = invested * shares
         if roster.cash is not None:
-            target[roster.cash] = 1.0 - invested
-        return replace(facts, target=target)
+            aim[roster.cash] = 1.0 - invested
+        return replace(facts, aim=aim)
 
     def achieved(self, facts: Facts, weights: Floats, roster: Roster) -> Mapping[str, float]:
         """Share of each asset held in the variance."""
@@ -112,7 +113,12 @@ class RiskBudget(Objective):
         budgets = able.astype(float)
         if self.assets:
             budgets = np.zeros(len(roster))
-            budgets[roster.positions(self.assets, "RiskBudget")] = list(self.assets.values())
+            places = roster.positions(self.assets, "RiskBudget")
+            if roster.cash in places:
+                raise ConfigError(
+                    "RiskBudget has a budget of cash, which has no risk; leave it out."
+                )
+            budgets[places] = list(self.assets.values())
         for sleeve, budget in self.sleeves.items():
             inside = able & roster.members((sleeve,), facts.session)
             budgets[inside] = budget / max(int(inside.sum()), 1)
@@ -169,7 +175,12 @@ def budgeted_weights(covariance: Floats, budgets: Floats) -> Floats:
     found = minimize(
         value, start, jac=slope, hess=curvature, method="trust-exact", options={"gtol": 1e-13}
     )
-    y = np.exp(found.x)
+    # Values near the minimum are alike to the last digit long before slopes are: without the steps
+    # that look at slopes alone, the contributions can be 1e-8 off.
+    x = found.x
+    for _ in range(_LAST_STEPS):
+        x = x - np.linalg.lstsq(curvature(x), slope(x))[0]
+    y = np.exp(x)
     parts = y * (correlation @ y)
     if not np.abs(parts / parts.sum() - shares).max() <= _ACCURACY:
         raise SolverError(

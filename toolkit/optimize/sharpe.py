@@ -87,7 +87,7 @@ class SharpeSearch:
     def _earned(self, facts: Facts, weights: Floats) -> float:
         """Expected return above cash after costs."""
         candidate = self._candidate(facts, weights)
-        paid = 0.0 if self._cost is None else float(self._cost.cost(candidate))
+        paid = 0.0 if self._cost is None else float(self._cost.yearly(candidate))
         return float(candidate.expected_return()) - facts.cash_return(self._roster) - paid
 
     def _ratio(self, facts: Facts, weights: Floats) -> float:

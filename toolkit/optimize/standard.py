@@ -97,12 +97,18 @@ class StandardProblem:
         return float(total + self.constant)
 
     def gap(self, weights: Floats, prices: Prices) -> float:
-        """Bound on how far the weights' value is above the optimum.
+        """Bound on how far the weights' value is above the optimum."""
+        return self.value(weights) - self.least(weights, prices)
 
-        It holds for any multipliers with the signs and sums of `Prices`. The objective is at least
-        its tangent at the weights; with the rows priced, the smallest value of what is left within
-        the bounds is found asset by asset.
+    def least(self, weights: Floats, prices: Prices) -> float:
+        """Bound from below on the optimum, minus infinity where the multipliers prove nothing.
+
+        It holds for any weights, and any multipliers with the signs and sums of `Prices`. The
+        objective is at least its tangent at the weights; with the rows priced, the smallest value
+        of what is left within the bounds is found asset by asset.
         """
+        if not self._provable(prices):
+            return -np.inf
         slope = self.linear + self.matrix.T @ prices.rows - prices.budget
         least = self.constant + prices.budget - self.bound @ prices.rows
         if self.quadratic is not None:
@@ -114,7 +120,17 @@ class StandardProblem:
         cost = self.rates + self.absolute.T @ prices.rows
         corners = np.stack((self.lower, self.upper, np.clip(self.holdings, self.lower, self.upper)))
         values = slope * corners + cost * np.abs(corners - self.holdings)
-        return self.value(weights) - float(least + values.min(axis=0).sum())
+        return float(least + values.min(axis=0).sum())
+
+    def _provable(self, prices: Prices) -> bool:
+        """Whether multipliers have the signs and sums that the bound needs."""
+        if prices.rows.min(initial=0.0) < 0.0 or (self.tail is not None and prices.tail is None):
+            return False
+        if self.tail is None or prices.tail is None:
+            return True
+        most = 1.0 / ((1.0 - self.tail.level) * len(self.tail.scenarios))
+        within = prices.tail.min() >= 0.0 and prices.tail.max() <= most * (1.0 + _LAST_BITS)
+        return bool(within and abs(prices.tail.sum() - 1.0) <= _LAST_BITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +227,7 @@ def standard_problem(
     candidate = CoefficientCandidate(roster, facts)
     total: Coefficients = objective.expression(candidate)
     if cost is not None and not cost.free:
-        total = total + cost.cost(candidate)
+        total = total + cost.yearly(candidate)
     if len(total.matrix) > 1:
         raise NotPolyhedral
     lower, upper = np.maximum(facts.lower, rows.lower), np.minimum(facts.upper, rows.upper)

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.optimize.candidate import Candidate, stressed
+from toolkit.optimize.candidate import Candidate, spread_rates, stressed
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Sleeve
 
 Reading = Callable[[Facts], Floats]
+
+_LARGEST_POWER = 8.0
 
 _STEP = 63
 """Scenarios are filled up to a multiple, so that a growing history needs few problems."""
@@ -37,8 +39,8 @@ class Sizes:
 class SymbolicCandidate(Candidate):
     """The unknown portfolio of one compiled problem.
 
-    The variable is the deviation from the target, so that the objective is small where the answer
-    is near the target and its relative accuracy does not suffer. Risk enters in units of the mean
+    The variable is the deviation from what is tracked, so that the objective is small where the
+    answer is near it and its relative accuracy does not suffer. Risk enters in units of the mean
     variance: the solver sees numbers near one whatever the unit of the covariance. Every
     parameter enters affinely (disciplined parametrised programming), and what nobody asks for is
     not part of the problem.
@@ -66,7 +68,7 @@ class SymbolicCandidate(Candidate):
         self._whole: dict[Reading, Any] = {}
         self._level: Any = None
         self.deviation = cvxpy.Variable(len(roster))
-        self.weights = self.deviation + self.parameter(len(roster), _target)
+        self.weights = self.deviation + self.parameter(len(roster), _origin)
         self.constraints += [
             cvxpy.sum(self.weights) == 1.0,
             self.weights >= self.parameter(len(roster), lambda facts: facts.lower),
@@ -87,13 +89,13 @@ class SymbolicCandidate(Candidate):
 
     def weights_of(self, point: Floats, start: int, facts: Facts) -> Floats:
         """Weights at a solver's point, where the deviation starts at a position."""
-        return point[start : start + len(self._roster)] + _target(facts)
+        return point[start : start + len(self._roster)] + _origin(facts)
 
     def largest_weight(self, assets: tuple[str, ...] = ()) -> Any:
         """Largest weight among the assets."""
         roster = self._roster
         chosen = roster.positions(assets) if assets else np.flatnonzero(roster.risky)
-        return self._cvxpy.max(self.weights[chosen])
+        return self._cvxpy.max(self.weights[chosen]) if len(chosen) else 0.0
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Any:
         """Weight of the sleeves; who belongs to them is a parameter."""
@@ -103,8 +105,8 @@ class SymbolicCandidate(Candidate):
             def members(facts: Facts) -> Floats:
                 return self._roster.members(chosen, facts.session).astype(float)
 
-            # The target's share is a parameter of its own: a product of two would not be affine.
-            share = self.parameter((), lambda facts: members(facts) @ _target(facts))
+            # The origin's share is a parameter of its own: a product of two would not be affine.
+            share = self.parameter((), lambda facts: members(facts) @ _origin(facts))
             mask = self.parameter(len(self._roster), members)
             self._sleeves[chosen] = mask @ self.deviation + share
         return self._sleeves[chosen]
@@ -136,6 +138,28 @@ class SymbolicCandidate(Candidate):
         days = self.parameter(len(risky), lambda facts: _days(facts)[risky], nonneg=True)
         return self._cvxpy.max(self._cvxpy.multiply(days, self._trade_sizes()))
 
+    def market_impact(self) -> Any:
+        """Cost of moving prices: 3/2 powers as second-order cones."""
+        trades, risky = self._trade_sizes(), np.flatnonzero(self._roster.risky)
+        rates = self.parameter(len(risky), lambda f: f.known_impact()[risky], nonneg=True)
+        # t^2 <= p r and r^2 <= t give t^(3/2) <= p, with equality where p has a price. No trade is
+        # above 1 but those that end an overdraft; a bound keeps what is free from growing.
+        roots, powers = self._cvxpy.Variable(len(risky)), self._cvxpy.Variable(len(risky))
+        self.constraints += [self._cvxpy.square(roots) <= trades, powers <= _LARGEST_POWER]
+        self.constraints += [
+            self._cvxpy.quad_over_lin(trades[place], roots[place]) <= powers[place]
+            for place in range(len(risky))
+        ]
+        return rates @ powers
+
+    def half_spread_paid(self, constant: float) -> Any:
+        """Half-spread times trade."""
+        risky = np.flatnonzero(self._roster.risky)
+        rates = self.parameter(
+            len(risky), lambda f: spread_rates(f, self._roster, constant)[risky], nonneg=True
+        )
+        return rates @ self._trade_sizes()
+
     def volatility(self) -> Any:
         """Annual volatility."""
         unit = self.parameter((), lambda f: np.sqrt(_variance(f)), nonneg=True)
@@ -144,7 +168,13 @@ class SymbolicCandidate(Candidate):
     def tracking_error(self) -> Any:
         """Annual volatility of the deviation from the target."""
         unit = self.parameter((), lambda f: np.sqrt(_variance(f)), nonneg=True)
-        return unit * self._cvxpy.norm(self._deviation_spread(_factor))
+        # The objective may track other weights than the target.
+        away = self.parameter(
+            len(self._roster), lambda f: _factor(f) @ (_origin(f) - f.known_target())
+        )
+        spread = self._cvxpy.Variable(len(self._roster))
+        self.constraints.append(spread == self._deviation_spread(_factor) + away)
+        return unit * self._cvxpy.norm(spread)
 
     def expected_shortfall(self, level: float) -> Any:
         """Expected shortfall of a session."""
@@ -152,7 +182,7 @@ class SymbolicCandidate(Candidate):
         edge, beyond = self._cvxpy.Variable(), self._cvxpy.Variable(count, nonneg=True)
         padded = self._padded(_scenarios, count)
         returns = self.parameter((count, size), padded)
-        wanted = self.parameter(count, lambda facts: padded(facts) @ _target(facts))
+        wanted = self.parameter(count, lambda facts: padded(facts) @ _origin(facts))
         self.constraints.append(beyond >= -(returns @ self.deviation) - wanted - edge)
         chance = self.parameter(
             count, lambda facts: _chances(len(_scenarios(facts)), count), nonneg=True
@@ -162,6 +192,10 @@ class SymbolicCandidate(Candidate):
     def expected_return(self) -> Any:
         """Expected return of a year."""
         return self._affine(lambda facts: facts.known_returns())
+
+    def believed_return(self) -> Any:
+        """Expected return of a year, in the eyes of the objective."""
+        return self._affine(lambda facts: facts.known_opinion())
 
     def below_hurdle(self) -> Any:
         """Hurdle times volatility less the return above cash."""
@@ -177,7 +211,7 @@ class SymbolicCandidate(Candidate):
         """Largest loss under the stresses."""
         count = len(names) or self._sizes.stresses
         losses = self.parameter((count, len(self._roster)), lambda f: -stressed(f, names))
-        wanted = self.parameter(count, lambda f: -stressed(f, names) @ _target(f))
+        wanted = self.parameter(count, lambda f: -stressed(f, names) @ _origin(f))
         return self._cvxpy.max(losses @ self.deviation + wanted)
 
     def herfindahl(self) -> Any:
@@ -190,7 +224,7 @@ class SymbolicCandidate(Candidate):
         return unit * self._cvxpy.sum_squares(self._weight_spread(self._belief()))
 
     def tracking_variance(self, ridge: float) -> Any:
-        """Variance of the deviation from the target plus the ridge."""
+        """Variance of the deviation from what is tracked plus the ridge."""
         squares = self._cvxpy.sum_squares
         unit = self.parameter((), lambda f: np.array(f.known_belief().variance), nonneg=True)
         spread = self._deviation_spread(self._belief())
@@ -222,7 +256,7 @@ class SymbolicCandidate(Candidate):
     def _affine(self, reading: Reading) -> Any:
         """Weights times a number for each asset."""
         numbers = self.parameter(len(self._roster), reading)
-        wanted = self.parameter((), lambda facts: reading(facts) @ _target(facts))
+        wanted = self.parameter((), lambda facts: reading(facts) @ _origin(facts))
         return numbers @ self.deviation + wanted
 
     @staticmethod
@@ -249,15 +283,17 @@ class SymbolicCandidate(Candidate):
     def _weight_spread(self, factor: Reading) -> Any:
         """Covariance factor times the weights, as a variable."""
         if factor not in self._whole:
-            wanted = self.parameter(len(self._roster), lambda f: factor(f) @ _target(f))
+            wanted = self.parameter(len(self._roster), lambda f: factor(f) @ _origin(f))
             whole = self._cvxpy.Variable(len(self._roster))
             self.constraints.append(whole == self._deviation_spread(factor) + wanted)
             self._whole[factor] = whole
         return self._whole[factor]
 
 
-def _target(facts: Facts) -> Floats:
-    return np.zeros(len(facts.holdings)) if facts.target is None else facts.target
+def _origin(facts: Facts) -> Floats:
+    """Where deviations start: at what is tracked, or at nothing."""
+    origin = facts.target if facts.aim is None else facts.aim
+    return np.zeros(len(facts.holdings)) if origin is None else origin
 
 
 def _factor_of_belief(facts: Facts) -> Floats:

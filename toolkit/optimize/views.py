@@ -56,7 +56,7 @@ class BlackLitterman(Objective):
 
     def expression(self, candidate: Candidate) -> Any:
         """Half the risk aversion times the variance, less the expected return."""
-        return 0.5 * self.risk_aversion * candidate.variance() - candidate.expected_return()
+        return 0.5 * self.risk_aversion * candidate.variance() - candidate.believed_return()
 
     def prepare(self, facts: Facts, roster: Roster) -> Facts:
         """The facts with posterior expected returns, above cash, and their covariance."""
@@ -80,7 +80,7 @@ class BlackLitterman(Objective):
         where = f"of the views on {facts.session.date()}"
         return replace(
             facts,
-            expected_returns=returns,
+            opinion=returns,
             belief=risk_of(told.covariance, roster, where),
         )
 
@@ -90,7 +90,7 @@ class BlackLitterman(Objective):
 
     def achieved(self, facts: Facts, weights: Floats, roster: Roster) -> Mapping[str, float]:
         """The posterior expected return of each asset held, above cash."""
-        returns = facts.known_returns()
+        returns = facts.known_opinion()
         return {
             f"expected return of {roster.index[place]}": float(returns[place])
             for place in np.flatnonzero(roster.risky & (weights != 0.0)).tolist()

@@ -7,13 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
-from toolkit.clock import decision_times
+from toolkit.clock import DECIDED_AFTER
 from toolkit.errors import ConfigError, DataError
 from toolkit.panel import PRICE_FIELD, Field, Panel
 from toolkit.signals.epochs import epochs
 from toolkit.signals.published import DAY, STALE_EPOCH
-from toolkit.universe import Sleeve
+from toolkit.universe import Sleeve, labels_of
+
+Floats = NDArray[np.float64]
 
 
 def bitcoin_price(panel: Panel) -> Field:
@@ -27,6 +31,10 @@ def bitcoin_price(panel: Panel) -> Field:
     ConfigError
         The universe has more than one such asset.
     """
+    return panel.derived(bitcoin_price, lambda: _bitcoin_price(panel))
+
+
+def _bitcoin_price(panel: Panel) -> Field:
     coins = [
         asset
         for asset in panel.universe
@@ -42,13 +50,13 @@ def bitcoin_price(panel: Panel) -> Field:
     if not coins:
         empty = pd.DataFrame({"price": []}, pd.DatetimeIndex([]), dtype=float)
         return Field(empty, pd.DatetimeIndex([], tz="UTC"), close.unit, close.source)
-    price = close.values[coins[0].id]
-    priced = price.notna().to_numpy()
-    first = decision_times(pd.DatetimeIndex([coins[0].usable_from]))[0]
-    moments = close.available_at[priced]
-    return Field(
-        price[priced].to_frame("price"), moments.where(moments > first, first), "USD", close.source
-    )
+    price = close.column(coins[0].id)
+    priced = ~np.isnan(price)
+    first = pd.Timestamp(coins[0].usable_from) + DECIDED_AFTER
+    moments = np.maximum(close.moments[priced], first.value)
+    days, column = close.values.index[priced], labels_of("price")
+    values = pd.DataFrame(price[priced, None], days, column, copy=False)
+    return Field(values, pd.DatetimeIndex(moments, tz="UTC"), "USD", close.source)
 
 
 def amounts(panel: Panel, name: str) -> Field:
@@ -59,8 +67,12 @@ def amounts(panel: Panel, name: str) -> Field:
     DataError
         A value is negative or infinite; the message says where.
     """
+    return panel.derived((amounts, name), lambda: _amounts(panel, name))
+
+
+def _amounts(panel: Panel, name: str) -> Field:
     field = panel.field(name)
-    values = field.values.iloc[:, 0].to_numpy(dtype=float)
+    values = field.column()
     wrong = (values < 0.0) | np.isinf(values)
     if wrong.any():
         row = int(np.argmax(wrong))
@@ -77,16 +89,22 @@ def difficulty_by_day(panel: Panel) -> Field:
     A step function. A retarget late in a day is public on the next one only. NaN where the last
     retarget is more than 60 days old.
     """
-    return known_by_day(panel, epochs(panel), STALE_EPOCH)
+    return panel.derived(difficulty_by_day, lambda: known_by_day(panel, epochs(panel), STALE_EPOCH))
 
 
 def known_by_day(panel: Panel, field: Field, max_age: pd.Timedelta) -> Field:
     """A field as it was public at the end of each UTC day, from its first to the last session."""
     if len(field.values) == 0:
         return field
-    days = pd.DatetimeIndex(pd.date_range(field.values.index[0], panel.sessions[-1], freq="D"))
-    known = replace(panel, sessions=days).known(field, max_age)
-    return Field(known, decision_times(days), field.unit, field.source)
+    count = (panel.sessions[-1].value - field.labels[0]) // DAY.value + 1
+    days = pd.DatetimeIndex(field.labels[0] + DAY.value * np.arange(count))
+    by_day = replace(panel, sessions=days)
+    return Field(by_day.known(field, max_age), by_day.decisions, field.unit, field.source)
+
+
+def daily_amounts(panel: Panel, name: str) -> Field:
+    """`amounts` with a row for every day, see `by_day`."""
+    return by_day(amounts(panel, name))
 
 
 def by_day(field: Field) -> Field:
@@ -94,6 +112,8 @@ def by_day(field: Field) -> Field:
 
     An absent day is a row of NaN, so that windows of days neither stretch nor close up over it.
     """
+    if _has_every_day(field):
+        return field
     return together({str(column): _column(field, column) for column in field.values.columns})
 
 
@@ -120,30 +140,48 @@ def together(fields: Mapping[str, Field]) -> Field:
     return Field(values, public, *_described(fields))
 
 
+def trailing_mean(values: Floats, days: int) -> Floats:
+    """Mean of the last values up to each one, NaN where one of them is NaN or there are too few."""
+    mean, rows = np.full(len(values), np.nan), np.arange(len(values))
+    if len(values) >= days:
+        mean[days - 1 :] = np.convolve(values, np.ones(days), "valid") / days
+    # The mean of one number is that number, and not what rounding makes of its sum.
+    moved = np.append(True, values[1:] != values[:-1])[: len(values)]
+    still = rows - np.maximum.accumulate(np.where(moved, rows, 0)) >= days - 1
+    return np.where(still, values, mean)
+
+
+def trailing_rank(values: Floats, days: int) -> Floats:
+    """Share of the last values up to each one that are no higher; NaN where a mean would be."""
+    share = np.full(len(values), np.nan)
+    if len(values) >= days:
+        windows = sliding_window_view(values, days)
+        lower = np.count_nonzero(windows <= windows[:, -1:], axis=1) / days
+        share[days - 1 :] = np.where(np.isnan(windows).any(axis=1), np.nan, lower)
+    return share
+
+
 def _has_every_day(field: Field) -> bool:
     """Whether there is a row for every day from the first to the last, as there mostly is."""
-    days = pd.DatetimeIndex(field.values.index)
-    whole = len(days) > 0 and (days[-1] - days[0]).days == len(days) - 1
-    return whole and bool((np.diff(days.as_unit("s").asi8) == DAY.total_seconds()).all())
+    days, rest = np.divmod(field.labels, DAY.value)
+    return not rest.any() and bool((np.diff(days) == 1).all())
 
 
 def _side_by_side(fields: Mapping[str, Field]) -> Field:
     """The fields on the days that all of them have; none lacks a day in between."""
-    spans = [pd.DatetimeIndex(field.values.index) for field in fields.values()]
-    first, last = max(days[0] for days in spans), min(days[-1] for days in spans)
-    inside = [slice(*days.slice_locs(first, last)) for days in spans]
-    parts = list(zip(fields.values(), inside, strict=True))
-    moments = np.maximum.reduce(
-        [field.available_at[rows].as_unit("ns").asi8 for field, rows in parts]
-    )
-    values = np.column_stack(
-        [field.values.iloc[rows, 0].to_numpy(dtype=float) for field, rows in parts]
-    )
-    return Field(
-        pd.DataFrame(values, spans[0][inside[0]], list(fields)),
-        pd.DatetimeIndex(np.maximum.accumulate(moments), tz="UTC"),
-        *_described(fields),
-    )
+    spans = [field.labels for field in fields.values()]
+    first = max(span[0] if len(span) else 0 for span in spans)
+    count = min((span[-1] - first) // DAY.value + 1 if len(span) else 0 for span in spans)
+    moments, columns = [], []
+    for field in fields.values():
+        start = field.labels.searchsorted(first)
+        inside = slice(start, start + max(count, 0))
+        moments.append(field.moments[inside])
+        columns.append(field.column()[inside])
+        days = field.values.index[inside]
+    public = np.maximum.accumulate(np.maximum.reduce(moments))
+    values = pd.DataFrame(np.column_stack(columns), days, labels_of(*fields), copy=False)
+    return Field(values, pd.DatetimeIndex(public, tz="UTC"), *_described(fields))
 
 
 def _described(fields: Mapping[str, Field]) -> tuple[str, str]:

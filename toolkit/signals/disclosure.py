@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 import pandas as pd
 import pydantic
+from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError
 from toolkit.panel import Panel
@@ -16,6 +17,8 @@ from toolkit.signals.published import DAY
 from toolkit.signals.signal import Signal
 from toolkit.units import Fraction, Positive, component
 from toolkit.universe import MINERS
+
+Floats = NDArray[np.float64]
 
 _KIND = "announcements_"
 
@@ -67,15 +70,16 @@ class ContractedMegawatts(Signal):
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Weighted MW under contract: sessions x assets."""
         contracted = _known(panel, "contracted_mw") + _known(panel, "gpu_cloud_mw")
-        financed = _known(panel, "financed_mw").clip(upper=contracted)
-        energised = _known(panel, "energised_mw").clip(upper=financed)
+        financed = np.minimum(_known(panel, "financed_mw"), contracted)
+        energised = np.minimum(_known(panel, "energised_mw"), financed)
         weights = self.stages
         megawatts = (
             weights.announced * contracted
             + (weights.financed - weights.announced) * financed
             + (weights.energised - weights.financed) * energised
         )
-        return megawatts.where(panel.members(MINERS))
+        mines = panel.members(MINERS).to_numpy()
+        return panel.frame(np.where(mines, megawatts, np.nan))
 
 
 @component
@@ -103,11 +107,12 @@ class DisclosedShare(Signal):
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Share of AI: sessions x assets."""
-        power = self.overhead * ContractedMegawatts(self.stages).compute(panel)
-        if "mining_mw" not in panel.fields:
-            return power * np.nan
-        total = power + _known(panel, "mining_mw")
-        return power / total.where(total > 0.0)
+        power = self.overhead * ContractedMegawatts(self.stages).compute(panel).to_numpy()
+        share = np.full(power.shape, np.nan)
+        if "mining_mw" in panel.fields:
+            total = power + _known(panel, "mining_mw")
+            np.divide(power, total, out=share, where=total > 0.0)
+        return panel.frame(share)
 
 
 @component
@@ -180,6 +185,9 @@ def last_events(panel: Panel) -> dict[str, LastEvent]:
     return latest
 
 
-def _known(panel: Panel, name: str) -> pd.DataFrame:
+def _known(panel: Panel, name: str) -> Floats:
     """Last public value at each decision, a column each asset of the universe."""
-    return panel.known(name).reindex(columns=panel.universe.columns)
+    known = panel.known(name)
+    if not known.columns.equals(panel.universe.columns):
+        known = known.reindex(columns=panel.universe.columns)
+    return known.to_numpy()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from toolkit.errors import DataError
 from toolkit.network.economics import mining_margin, unit_power_cost
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import amounts, by_day, difficulty_by_day, known_by_day, together
+from toolkit.signals.daily import (
+    amounts,
+    daily_amounts,
+    difficulty_by_day,
+    known_by_day,
+    together,
+    trailing_rank,
+)
 from toolkit.signals.hardware import Fleet
 from toolkit.signals.published import PublishedSignal
 from toolkit.units import Days, Positive, component
@@ -36,18 +45,31 @@ class FleetCost:
 
     def by_day(self, panel: Panel) -> Field:
         """Cost of a PH/s at the end of each UTC day, USD per PH/s per day, as it was known."""
-        difficulty = difficulty_by_day(panel)
-        if self.power_price is not None:
-            return difficulty.apply(self._cost, unit="USD per PH/s per day")
-        power = known_by_day(panel, panel.field("power_price"), _STALE_MONTH)
-        return together({"difficulty": difficulty, "power": power}).apply(
-            self._cost, unit="USD per PH/s per day"
-        )
+        return panel.derived(self, lambda: _unit_cost(panel, self))
 
-    def _cost(self, known: pd.DataFrame) -> pd.DataFrame:
-        efficiency = self.fleet.efficiency(known["difficulty"])
-        power = known["power"] if self.power_price is None else self.power_price
-        return unit_power_cost(efficiency, power, self.overhead).to_frame("unit_cost")
+
+def efficiency_by_day(panel: Panel, fleet: Fleet) -> Field:
+    """J/TH of a fleet at the end of each UTC day, as it was known."""
+    return panel.derived(fleet, lambda: _efficiency(panel, fleet))
+
+
+def _efficiency(panel: Panel, fleet: Fleet) -> Field:
+    known = difficulty_by_day(panel)
+    efficiency = fleet.efficiency(known.values.iloc[:, 0])
+    return known.derive("efficiency", efficiency.to_numpy(), "J/TH")
+
+
+def _unit_cost(panel: Panel, cost: FleetCost) -> Field:
+    unit = "USD per PH/s per day"
+    if cost.power_price is not None:
+        known = efficiency_by_day(panel, cost.fleet)
+        spent = unit_power_cost(known.column(), cost.power_price, cost.overhead)
+        return known.derive("unit_cost", spent, unit)
+    power = known_by_day(panel, panel.field("power_price"), _STALE_MONTH)
+    both = together({"difficulty": difficulty_by_day(panel), "power": power})
+    efficiency = cost.fleet.efficiency(both.values["difficulty"])
+    paid = unit_power_cost(efficiency, both.values["power"], cost.overhead)
+    return both.derive("unit_cost", paid.to_numpy(), unit)
 
 
 @component
@@ -77,16 +99,14 @@ class HashPricePercentile(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Rank after each day."""
-        price = amounts(panel, "hash_price")
         if self.cost is None:
-            return by_day(price).apply(self._rank, unit="share of days")
-        both = together({"hash_price": price, "unit_cost": self.cost.by_day(panel)})
-        return both.apply(self._rank, unit="share of days")
-
-    def _rank(self, daily: pd.DataFrame) -> pd.DataFrame:
-        value = daily.iloc[:, 0] if self.cost is None else daily["hash_price"] / daily["unit_cost"]
-        rank = value.rolling(self.window_days).rank(method="max", pct=True)
-        return rank.to_frame("hash_price_percentile")
+            daily = daily_amounts(panel, "hash_price")
+            value = daily.column()
+        else:
+            daily = over_cost(panel, self.cost)
+            value = daily.column("hash_price") / daily.column("unit_cost")
+        rank = trailing_rank(value, self.window_days)
+        return daily.derive("hash_price_percentile", rank, "share of days")
 
 
 @component
@@ -112,9 +132,18 @@ class MinerMargin(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Margin after each day."""
-        parts = {"hash_price": amounts(panel, "hash_price"), "unit_cost": self.cost.by_day(panel)}
-        return together(parts).apply(_margin, unit="fraction")
+        daily = over_cost(panel, self.cost)
+        earned = daily.column("hash_price")
+        if (earned == 0.0).any():
+            day = daily.values.index[int(np.argmax(earned == 0.0))].date()
+            raise DataError(
+                f"hash_price ({daily.source}) of {day} is 0, which leaves no margin. Leave the cell "
+                "empty if it is unknown."
+            )
+        margin = mining_margin(earned, daily.column("unit_cost"))
+        return daily.derive("miner_margin", margin, "fraction")
 
 
-def _margin(daily: pd.DataFrame) -> pd.DataFrame:
-    return mining_margin(daily["hash_price"], daily["unit_cost"]).to_frame("miner_margin")
+def over_cost(panel: Panel, cost: FleetCost) -> Field:
+    """Columns ``hash_price`` and ``unit_cost`` of each day, USD per PH/s per day."""
+    return together({"hash_price": amounts(panel, "hash_price"), "unit_cost": cost.by_day(panel)})

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from toolkit.errors import DataError
 from toolkit.network.difficulty import (
@@ -40,8 +41,12 @@ def epochs(panel: Panel) -> Field:
     DataError
         A difficulty that is not positive and finite, or an absent epoch; the message says where.
     """
+    return panel.derived(epochs, lambda: _epochs(panel))
+
+
+def _epochs(panel: Panel) -> Field:
     field = panel.field("difficulty")
-    values = field.values.iloc[:, 0].to_numpy()
+    values = field.column()
     days = field.values.index
     wrong = ~((values > 0.0) & np.isfinite(values))
     if wrong.any():
@@ -51,7 +56,7 @@ def epochs(panel: Panel) -> Field:
             "finite, and every epoch has one."
         )
     ratio = values[1:] / values[:-1]
-    found = np.diff(field.available_at.as_unit("ns").asi8) / DAY.value
+    found = np.diff(field.moments) / DAY.value
     expected = EPOCH_SECONDS / DAY.total_seconds() / ratio
     late = (found > expected + _TOLERANCE_DAYS) & (ratio > 1.0 / _CLAMP) & (values[1:] > 1.0)
     early = (found < expected - _TOLERANCE_DAYS) & (ratio < _CLAMP)
@@ -92,13 +97,11 @@ class EpochChange(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Change at each retarget."""
-        return epochs(panel).apply(self._change, unit="log change")
-
-    def _change(self, difficulty: pd.DataFrame) -> pd.DataFrame:
-        change = difficulty.apply(np.log).diff()
+        source = epochs(panel)
+        change = np.diff(np.log(source.column()), prepend=np.nan)
         if self.denoised:
-            change = change + 0.5 * change.shift(1)
-        return change.set_axis(["epoch_change"], axis=1)
+            change[1:] += 0.5 * change[:-1].copy()
+        return source.derive("epoch_change", change, "log change")
 
 
 @component
@@ -118,15 +121,16 @@ class ImpliedHashRate(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Hash rate of the epoch before each retarget."""
-        return epochs(panel).apply(implied_hash_rate, unit="H/s")
+        source = epochs(panel)
+        return source.derive("implied_hash_rate", implied_hash_rate(source.column()), "H/s")
 
 
-def implied_hash_rate(difficulty: pd.DataFrame) -> pd.DataFrame:
-    """Mean hash rate (H/s) of the epoch before each row, NaN where the protocol cut the change."""
-    ratio = difficulty / difficulty.shift(1)
+def implied_hash_rate(difficulty: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean hash rate (H/s) of the epoch before each one, NaN where the protocol cut the change."""
+    ratio = np.full(len(difficulty), np.nan)
+    ratio[1:] = difficulty[1:] / difficulty[:-1]
     whole = (ratio < _CLAMP) & (ratio > 1.0 / _CLAMP) & (difficulty > 1.0)
-    rate = (difficulty * _HASH_RATE_PER_DIFFICULTY).where(whole)
-    return rate.set_axis(["implied_hash_rate"], axis=1)
+    return np.where(whole, difficulty * _HASH_RATE_PER_DIFFICULTY, np.nan)
 
 
 @component
@@ -155,12 +159,10 @@ class EpochReversal(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Verdict at each retarget that follows a large fall, NaN at the others."""
-        return epochs(panel).apply(self._share, unit="share")
-
-    def _share(self, difficulty: pd.DataFrame) -> pd.DataFrame:
-        rate = implied_hash_rate(difficulty).to_numpy()[:, 0]
+        source = epochs(panel)
+        rate = implied_hash_rate(source.column())
         before, low, after = rate[:-2], rate[1:-1], rate[2:]
         fell = (low < (1.0 - self.fall) * before) & (before > low)
         share = np.full(len(rate), np.nan)
         share[2:] = np.divide(after - low, before - low, out=share[2:].copy(), where=fell)
-        return pd.DataFrame({"epoch_reversal": share}, difficulty.index)
+        return source.derive("epoch_reversal", share, "share")

@@ -10,7 +10,8 @@ import pydantic
 from numpy.typing import NDArray
 
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import amounts, bitcoin_price, difficulty_by_day, together
+from toolkit.signals.daily import amounts, bitcoin_price, together
+from toolkit.signals.economics import efficiency_by_day
 from toolkit.signals.epochs import epochs, implied_hash_rate
 from toolkit.signals.hardware import Fleet
 from toolkit.signals.published import DAY, STALE_EPOCH, PublishedSignal
@@ -90,18 +91,17 @@ class NonPriceExit(PublishedSignal):
         of the hash price over the fleet's J/TH, up to a constant).
         """
         source = epochs(panel)
-        difficulty = difficulty_by_day(panel)
         daily = together(
             {
                 "issuance": amounts(panel, "issuance"),
                 "fees": amounts(panel, "fees"),
                 "blocks": amounts(panel, "blocks"),
                 "price": bitcoin_price(panel),
-                "efficiency": difficulty.apply(self._efficiency, unit="J/TH"),
+                "efficiency": efficiency_by_day(panel, self.fleet),
             }
         )
         by_epoch, public = _by_epoch(daily, pd.DatetimeIndex(source.values.index))
-        rate = np.log(implied_hash_rate(source.values).iloc[:, 0])
+        rate = pd.Series(np.log(implied_hash_rate(source.column())), source.values.index)
         revenue = np.log(by_epoch["paid"] / by_epoch["blocks"])
         profit = revenue - rate - np.log(by_epoch["efficiency"])
         frame = pd.DataFrame({"rate": rate, "revenue": revenue, "profit": profit})
@@ -109,9 +109,6 @@ class NonPriceExit(PublishedSignal):
         later = moments.where(~(public > moments), public)
         sources = f"{source.source}; {daily.source}"
         return Field(frame, pd.DatetimeIndex(later), "logarithms", sources)
-
-    def _efficiency(self, difficulty: pd.DataFrame) -> pd.DataFrame:
-        return self.fleet.efficiency(difficulty.iloc[:, 0]).to_frame("efficiency")
 
 
 def _by_epoch(daily: Field, retargets: pd.DatetimeIndex) -> tuple[pd.DataFrame, pd.DatetimeIndex]:

@@ -12,8 +12,11 @@ from itertools import accumulate
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from toolkit.units import Days, component
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,9 @@ d-central.tech, digiconomist.net and bitmain.com; S9, S15 and S17 Pro are dated 
 machines of March 2020, which has them later or by their full name.
 """
 
+_RELEASES = np.array([machine.released for machine in MACHINES], dtype="datetime64[D]")
+_EFFICIENCIES = np.array([machine.efficiency for machine in MACHINES])
+
 
 @component
 class Fleet:
@@ -85,21 +91,24 @@ class Fleet:
 
         It starts with the best machine delivered by the first day. NaN where difficulty is.
         """
+        values = difficulty.to_numpy(dtype=float)
+        known = ~np.isnan(values)
+        if not known.any():
+            return difficulty.astype(float)
+        highest = np.maximum.accumulate(np.where(known, values, -np.inf))
+        highest[: np.argmax(known)] = highest[np.argmax(known)]
+        new = -np.expm1(-(np.diff(np.log(highest)) + 1.0 / self.life_days))
         best = self._delivered(pd.DatetimeIndex(difficulty.index))
-        highest = np.log(difficulty.ffill().bfill().cummax().to_numpy())
-        new = -np.expm1(-(np.diff(highest) + 1.0 / self.life_days))
-        steps = zip(best[1:].tolist(), new.tolist(), strict=True)
         fleet = accumulate(
-            steps,
+            zip(best[1:].tolist(), new.tolist(), strict=True),
             lambda old, step: old + (step[0] - old) * step[1],
-            initial=best[0] if len(best) else np.nan,
+            initial=float(best[0]),
         )
-        values = np.fromiter(fleet, float)[: len(best)]
-        return pd.Series(values, difficulty.index).where(difficulty.notna())
+        path = np.fromiter(fleet, float, len(best))
+        return pd.Series(np.where(known, path, np.nan), difficulty.index)
 
-    def _delivered(self, days: pd.DatetimeIndex) -> np.ndarray:
+    def _delivered(self, days: pd.DatetimeIndex) -> Floats:
         """J/TH of the best machine delivered by each day; before all, the first one's."""
-        arrivals = pd.DatetimeIndex([machine.released for machine in MACHINES])
-        arrivals += pd.Timedelta(days=self.delivery_days)
-        row = np.maximum(arrivals.searchsorted(days, side="right") - 1, 0)
-        return np.array([machine.efficiency for machine in MACHINES])[row]
+        arrivals = _RELEASES + np.timedelta64(self.delivery_days, "D")
+        row = arrivals.searchsorted(days.to_numpy().astype(arrivals.dtype), side="right") - 1
+        return _EFFICIENCIES[np.maximum(row, 0)]

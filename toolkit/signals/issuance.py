@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import amounts, bitcoin_price, together
+from toolkit.signals.daily import amounts, bitcoin_price, together, trailing_mean
 from toolkit.signals.published import PublishedSignal
 from toolkit.units import Days, component
 
@@ -40,10 +38,8 @@ class PuellMultiple(PublishedSignal):
     def rows(self, panel: Panel) -> Field:
         """Multiple after each day."""
         coins = amounts(panel, "blocks" if self.halving_adjusted else "issuance")
-        parts = {"coins": coins, "price": bitcoin_price(panel)}
-        return together(parts).apply(self._multiple, unit="1")
-
-    def _multiple(self, daily: pd.DataFrame) -> pd.DataFrame:
-        value = daily["coins"] * daily["price"]
-        multiple = value / value.rolling(self.average_days).mean()
-        return multiple.rolling(self.smoothing_days).mean().to_frame("puell_multiple")
+        daily = together({"coins": coins, "price": bitcoin_price(panel)})
+        value = daily.column("coins") * daily.column("price")
+        multiple = value / trailing_mean(value, self.average_days)
+        smooth = trailing_mean(multiple, self.smoothing_days)
+        return daily.derive("puell_multiple", smooth, "1")

@@ -15,7 +15,7 @@ from toolkit.clock import ends_of
 from toolkit.errors import ConfigError, InsufficientHistoryError
 from toolkit.panel import Panel
 from toolkit.signals.signal import Signal
-from toolkit.signals.specifications import Exposure, Specification, ai_share
+from toolkit.signals.specifications import Specification, ai_share
 from toolkit.signals.style_factors import StyleFactors
 from toolkit.units import Fraction, component
 
@@ -58,6 +58,9 @@ class ShareEstimate:
     r_squared: pd.DataFrame
     span: pd.DataFrame
     specifications: tuple[str, ...]
+
+
+_FRAMES = ("market_share", "band_low", "band_high", "r_squared", "span")
 
 
 @component
@@ -103,37 +106,42 @@ class MarketShare(Signal):
 
     def estimate(self, panel: Panel) -> ShareEstimate:
         """Share, band, R-squared and span at each session."""
-        factors = StyleFactors(panel)
-        used = tuple(way for way in self.specifications if way.available(panel))
-        shares, lows, highs, fits = [], [], [], []
-        known: dict[Specification, Exposure] = {}
-        for way in used:
-            alike = replace(way, split="in_proportion")  # The split changes nothing before the end.
-            exposure = known[alike] = known.get(alike) or alike.exposure(factors)
-            low, high = exposure.interval(self.confidence)
-            shares.append(ai_share(exposure.angle, exposure.correlation, way.split))
-            lows.append(ai_share(low, exposure.correlation, way.split))
-            highs.append(ai_share(high, exposure.correlation, way.split))
-            fits.append(exposure.r_squared)
-        share, fit, band_low, band_high = Spread(shares), Spread(fits), Spread(lows), Spread(highs)
-        span = share.highest - share.lowest
-        # One or two of many specifications have no middle.
-        unsure = 2 * share.count < len(used)
-        unsure |= ~(fit.median >= self.least_r_squared) | ~(span <= self.most_span)
-        sure = np.where(unsure, np.nan, share.median)
-        mines = factors.is_miner().to_numpy()
+        found = panel.derived(self, lambda: _estimate(panel, self))
+        # Copies: what is done to them must not reach who asks next.
+        frames = {name: getattr(found, name).copy(deep=False) for name in _FRAMES}
+        return replace(found, **frames)
 
-        def shown(values: NDArray[np.float64]) -> pd.DataFrame:
-            return factors.on_clock(np.where(mines, values, np.nan))
 
-        return ShareEstimate(
-            market_share=shown(sure),
-            band_low=shown(band_low.lowest),
-            band_high=shown(band_high.highest),
-            r_squared=shown(fit.median),
-            span=shown(span),
-            specifications=tuple(way.name for way in used),
-        )
+def _estimate(panel: Panel, signal: MarketShare) -> ShareEstimate:
+    factors = StyleFactors(panel)
+    used = tuple(way for way in signal.specifications if way.available(panel))
+    shares, lows, highs, fits = [], [], [], []
+    for way in used:
+        exposure = way.exposure(factors)
+        low, high = exposure.interval(signal.confidence)
+        shares.append(ai_share(exposure.angle, exposure.correlation, way.split))
+        lows.append(ai_share(low, exposure.correlation, way.split))
+        highs.append(ai_share(high, exposure.correlation, way.split))
+        fits.append(exposure.r_squared)
+    share, fit, band_low, band_high = Spread(shares), Spread(fits), Spread(lows), Spread(highs)
+    span = share.highest - share.lowest
+    # One or two of many specifications have no middle.
+    unsure = 2 * share.count < len(used)
+    unsure |= ~(fit.median >= signal.least_r_squared) | ~(span <= signal.most_span)
+    sure = np.where(unsure, np.nan, share.median)
+    mines = factors.is_miner().to_numpy()
+
+    def shown(values: NDArray[np.float64]) -> pd.DataFrame:
+        return factors.on_clock(np.where(mines, values, np.nan))
+
+    return ShareEstimate(
+        market_share=shown(sure),
+        band_low=shown(band_low.lowest),
+        band_high=shown(band_high.highest),
+        r_squared=shown(fit.median),
+        span=shown(span),
+        specifications=tuple(way.name for way in used),
+    )
 
 
 class Spread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,21 +59,19 @@ class PivotShare(Signal):
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Mean of the components that exist: sessions x assets."""
-        return self.estimate(panel).composite
+        return _mean(panel, list(self.components(panel).values()))
 
     def estimate(self, panel: Panel) -> CompositeEstimate:
         """The mean, its components, and which of them it is made of."""
         components = self.components(panel)
-        values = np.stack([frame.to_numpy() for frame in components.values()])
-        exists = np.isfinite(values)
-        count = exists.sum(axis=0)
-        mean = np.where(exists, values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
-        used = np.full(count.shape, "", dtype=object)
-        for name, known in zip(components, exists, strict=True):
+        used = np.full((len(panel.sessions), len(panel.universe)), "", dtype=object)
+        for name, frame in components.items():
+            known = np.isfinite(frame.to_numpy())
             used = np.where(known, np.where(used == "", name, used + f"+{name}"), used)
-        rows, columns = panel.sessions, panel.universe.columns
         return CompositeEstimate(
-            pd.DataFrame(mean, rows, columns), components, pd.DataFrame(used, rows, columns)
+            _mean(panel, list(components.values())),
+            components,
+            pd.DataFrame(used, panel.sessions, panel.universe.columns),
         )
 
     def components(self, panel: Panel) -> dict[str, pd.DataFrame]:
@@ -116,13 +114,7 @@ class PivotMomentum(Signal):
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Change over the lookback: sessions x assets."""
         components = self.share.components(panel).values()
-        changes = np.stack(
-            [(frame - frame.shift(self.lookback)).to_numpy() for frame in components]
-        )
-        exists = np.isfinite(changes)
-        count = exists.sum(axis=0)
-        mean = np.where(exists, changes, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
-        return pd.DataFrame(mean, panel.sessions, panel.universe.columns)
+        return _mean(panel, [frame - frame.shift(self.lookback) for frame in components])
 
 
 @component
@@ -153,15 +145,25 @@ class SectorPivot(Signal):
         return mean.to_frame("sector_pivot")
 
 
+def _mean(panel: Panel, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Mean of the finite values, NaN where there is none."""
+    values = np.stack([frame.to_numpy() for frame in frames])
+    exists = np.isfinite(values)
+    count = exists.sum(axis=0)
+    mean = np.where(exists, values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
+    return panel.frame(mean)
+
+
 def _share(name: str, values: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     """A component on the columns of the universe, refused where it is no share."""
     frame = values.reindex(index=panel.sessions, columns=panel.universe.columns)
-    outside = ((frame < 0.0) | (frame > 1.0)).to_numpy()
+    shares = frame.to_numpy()
+    outside = (shares < 0.0) | (shares > 1.0)
     if outside.any():
         row, column = np.argwhere(outside)[0]
         raise DataError(
             f"The {name} share of {panel.universe.ids[column]} on {panel.sessions[row].date()} is "
-            f"{frame.to_numpy()[row, column]:.4g}; a share lies between 0 and 1. Give shares, not "
+            f"{shares[row, column]:.4g}; a share lies between 0 and 1. Give shares, not "
             "megawatts."
         )
     return frame

@@ -90,18 +90,19 @@ class PivotDetector(Signal):
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Whether an alarm is on: 1 or 0, sessions x assets."""
         evidence = self.evidence(panel)
-        ratio = evidence.t_ratio
+        ratio = evidence.t_ratio.to_numpy()
         limit = np.where(evidence.contract, self.with_contract, self.alone)
-        moved = np.where(ratio >= limit, 1.0, np.where(ratio < 0.0, 0.0, np.nan))
-        state = pd.DataFrame(moved, ratio.index, ratio.columns).ffill().fillna(0.0)
-        return state.where(ratio.notna())
+        raised, ended = ratio >= limit, ratio < 0.0
+        state = _last(raised) > _last(ended)
+        told = np.where(np.isnan(ratio), np.nan, state)
+        return pd.DataFrame(told, panel.sessions, panel.universe.columns)
 
     def evidence(self, panel: Panel) -> PivotEvidence:
         """Change of exposure, its t-ratio, and whether a contract counts."""
         factors = StyleFactors(panel)
         recent = self.specification.exposure(factors)
-        way = replace(self.specification, sessions=self.baseline_sessions)
-        before = way.exposure(factors)
+        baseline = replace(self.specification, sessions=self.baseline_sessions)
+        before = baseline.exposure(factors)
         lag = self.specification.sessions
         change = recent.angle - _earlier(before.angle, lag)
         error = np.hypot(recent.angle_error, _earlier(before.angle_error, lag))
@@ -117,9 +118,16 @@ class PivotDetector(Signal):
         rows, columns = panel.sessions, panel.universe.columns
         if self.contracts is None:
             return pd.DataFrame(False, rows, columns)
-        power = self.contracts.compute(panel).reindex(index=rows, columns=columns).fillna(0.0)
-        grew = power.diff().fillna(power) > 0.0
-        return grew.rolling(self.contract_sessions, min_periods=1).max() > 0.0
+        power = self.contracts.compute(panel).reindex(index=rows, columns=columns).to_numpy()
+        last = _last(np.diff(np.nan_to_num(power), axis=0, prepend=0.0) > 0.0)
+        recent = np.arange(len(rows))[:, None] - last < self.contract_sessions
+        return pd.DataFrame(recent & (last >= 0), rows, columns)
+
+
+def _last(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Row of the last true flag of each column up to each row, -1 where there was none."""
+    rows = np.arange(len(flags))[:, None]
+    return np.asarray(np.maximum.accumulate(np.where(flags, rows, -1), axis=0))
 
 
 def _earlier(values: NDArray[np.float64], lag: int) -> NDArray[np.float64]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import cache
 from itertools import product
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError, InsufficientHistoryError
 from toolkit.network.economics import breakeven_power_price, unit_power_cost
@@ -27,10 +27,13 @@ from toolkit.network.present_value import (
     sensitivity_table,
 )
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import by_day, difficulty_by_day, known_by_day, together
-from toolkit.signals.economics import FleetCost
+from toolkit.signals.daily import Floats, daily_amounts, known_by_day, together, trailing_mean
+from toolkit.signals.economics import FleetCost, efficiency_by_day
 from toolkit.signals.published import DAY, PublishedSignal
 from toolkit.units import Days, NonNegative, Positive, component
+from toolkit.universe import labels_of
+
+_CONDITIONS = ("hash_price", "efficiency", "power_price", "rent")
 
 _STALE_RENT = pd.Timedelta(days=400)
 """Reports come twice a year; when two have been missed the rent is not known any more."""
@@ -175,51 +178,57 @@ class KappaSpread(PublishedSignal):
         (USD/MWh) and ``rent`` (USD per kW-month). A miner whose machines and power price are on
         record has conditions of its own: these, with two columns replaced.
         """
-        difficulty = difficulty_by_day(panel)
-        known = {
-            "hash_price": by_day(panel.field("hash_price")).apply(self._average, unit="USD/PH/day"),
-            "efficiency": difficulty.apply(self._efficiency, unit="J/TH"),
-            "unit_cost": self.cost.by_day(panel),
-            "rent": known_by_day(panel, rent_field(self.rents), _STALE_RENT),
-        }
-        return together(known).apply(_with_power_price, unit="inputs of a comparison")
+        hash_price = daily_amounts(panel, "hash_price")
+        average = trailing_mean(hash_price.column(), self.average_days)
+        known = together(
+            {
+                "hash_price": hash_price.derive("hash_price", average, hash_price.unit),
+                "efficiency": efficiency_by_day(panel, self.cost.fleet),
+                "unit_cost": self.cost.by_day(panel),
+                "rent": known_by_day(panel, rent_field(self.rents), _STALE_RENT),
+            }
+        )
+        efficiency = self.cost.overhead * known.column("efficiency")
+        # The power price that the unit cost was computed from, USD/MWh at the meter.
+        power_price = known.column("unit_cost") / unit_power_cost(efficiency, 1.0)
+        columns = (known.column("hash_price"), efficiency, power_price, known.column("rent"))
+        values = pd.DataFrame(np.column_stack(columns), known.values.index, labels_of(*_CONDITIONS))
+        return Field(values, known.available_at, "inputs of a comparison", known.source)
 
     def judge(self, conditions: Field) -> Field:
         """The statistic under each day's conditions."""
         unit = {"agreement": "share", "breakeven_hash_price": "USD per PH/s per day"}
         return conditions.apply(self._judged, unit=unit.get(self.statistic, "USD/MWh"))
 
-    def _average(self, hash_price: pd.DataFrame) -> pd.DataFrame:
-        return hash_price.rolling(self.average_days).mean()
-
-    def _efficiency(self, difficulty: pd.DataFrame) -> pd.DataFrame:
-        at_the_machine = self.cost.fleet.efficiency(difficulty.iloc[:, 0])
-        return (self.cost.overhead * at_the_machine).to_frame("efficiency")
-
     def _judged(self, known: pd.DataFrame) -> pd.DataFrame:
         if self.statistic in ("spread", "breakeven_hash_price"):
             conditions = conditions_of(known, self.discount_rate)
             return compare(conditions, self.mining, self.hosting)[[self.statistic]]
-        spreads = self._spreads(known)
-        values = {
+        given = known[list(_CONDITIONS)].to_numpy()
+        complete = ~np.isnan(given).any(axis=1)
+        spreads = self._spreads(*given[complete].T)
+        found = {
             "band_low": spreads.min(axis=0),
             "band_high": spreads.max(axis=0),
-            "agreement": np.where(np.isnan(spreads[0]), np.nan, (spreads > 0.0).mean(axis=0)),
+            "agreement": (spreads > 0.0).mean(axis=0),
         }
-        return pd.DataFrame({self.statistic: values[self.statistic]}, known.index)
+        values = np.full((len(known), 1), np.nan)
+        values[complete, 0] = found[self.statistic]
+        return pd.DataFrame(values, known.index, labels_of(self.statistic))
 
-    def _spreads(self, known: pd.DataFrame) -> NDArray[np.float64]:
+    def _spreads(
+        self, hash_price: Floats, efficiency: Floats, power_price: Floats, rent: Floats
+    ) -> Floats:
         """Spread of `compare` for every combination of the ranges: combinations x days.
 
         All at once, since `compare` also searches the break-even of every one.
         """
         tried = np.array(list(self.ranges.combinations())).reshape(-1, 3, 1)
         drift, lead, rate = tried[:, 0], tried[:, 1], tried[:, 2]
-        now = {str(name): column.to_numpy() for name, column in known.items()}
         mining, hosting, interest = self.mining, self.hosting, np.log1p(rate)
         let = hosting.utilisation * hosting.net_margin / hosting.overhead
         hosted = hosting_value(
-            12_000.0 * now["rent"] * let,
+            12_000.0 * rent * let,
             float(np.log1p(hosting.rent_growth)),
             interest,
             lead,
@@ -228,10 +237,8 @@ class KappaSpread(PublishedSignal):
             hosting.residual_usd_per_mw / hosting.overhead,
         )
         mined = mining_value(
-            HOURS_PER_YEAR
-            * mining.uptime
-            * breakeven_power_price(now["hash_price"], now["efficiency"]),
-            HOURS_PER_YEAR * mining.uptime * now["power_price"],
+            HOURS_PER_YEAR * mining.uptime * breakeven_power_price(hash_price, efficiency),
+            HOURS_PER_YEAR * mining.uptime * power_price,
             mining.renewal_usd_per_mw_year,
             drift,
             np.log1p(rate + mining.risk_premium),
@@ -242,12 +249,7 @@ class KappaSpread(PublishedSignal):
         return np.asarray((hosted - mined) / level)
 
 
-def _with_power_price(known: pd.DataFrame) -> pd.DataFrame:
-    """The power price that the unit cost was computed from, USD/MWh at the meter."""
-    power_price = known["unit_cost"] / unit_power_cost(known["efficiency"], 1.0)
-    return known.assign(power_price=power_price).drop(columns="unit_cost")
-
-
+@cache
 def rent_field(rents: tuple[AskingRent, ...]) -> Field:
     """Asking rents by day of publication, each public when its New York day was over."""
     days = pd.DatetimeIndex([rent.published for rent in rents]).as_unit("ns")

@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 
 from toolkit.network.difficulty import BLOCKS_PER_EPOCH, FIRST_SUBSIDY_SATOSHI, HALVING_BLOCKS
 from toolkit.network.economics import SATOSHI_PER_BITCOIN
-from toolkit.network.forecast import FIT_EPOCHS, fit_prior, forecast_retarget, forecast_retargets
+from toolkit.network.forecast import FIT_EPOCHS, fit_prior, forecast_epochs, forecast_retarget
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import amounts, by_day, together
+from toolkit.signals.daily import Floats, amounts, daily_amounts, together
 from toolkit.signals.epochs import epochs
 from toolkit.signals.published import DAY, PublishedSignal
 from toolkit.units import NonNegative, component
+from toolkit.universe import labels_of
 
 _COLUMNS = ("change", "standard_error", "band_low", "band_high", "fraction")
 _GENESIS = pd.Timestamp("2009-01-03")
+
+_HOUR = pd.Timedelta(hours=1)
+
+Rows = NDArray[np.int64]
 
 
 @component
@@ -53,56 +58,38 @@ class NextRetarget(PublishedSignal):
     def rows(self, panel: Panel) -> Field:
         """The statistic after each day."""
         forecasts = self.forecasts(panel)
-        return forecasts.apply(lambda all_of_them: all_of_them[[self.statistic]], forecasts.unit)
+        return forecasts.derive(self.statistic, forecasts.column(self.statistic), forecasts.unit)
 
     def forecasts(self, panel: Panel) -> Field:
         """Every statistic after each day, a column each."""
-        source, daily = epochs(panel), by_day(amounts(panel, "blocks"))
-        progress = self._progress(source, daily)
-        difficulty = source.values.iloc[:, 0].to_numpy()
-        told = progress["blocks"].notna().to_numpy()
-        table = pd.DataFrame(np.nan, index=daily.values.index, columns=list(_COLUMNS))
-        if told.any():
-            epoch = progress["epoch"].to_numpy(dtype=int)[told]
-            priors = {one: fit_prior(difficulty[: one + 1]) for one in np.unique(epoch)}
-            found = forecast_retargets(
-                difficulty[epoch],
-                progress["blocks"][told],
-                progress["elapsed_seconds"][told],
-                [priors[one] for one in epoch],
-            )
-            table.loc[told] = found[list(_COLUMNS)].to_numpy()
-        return Field(table, daily.available_at, "fraction", f"{source.source}; {daily.source}")
+        source, daily = epochs(panel), daily_amounts(panel, "blocks")
+        table = np.full((len(daily.values), len(_COLUMNS)), np.nan)
+        told, epoch, blocks, elapsed = self._progress(source, daily)
+        if len(told):
+            found = forecast_epochs(source.column(), epoch, blocks, elapsed)
+            table[told] = np.column_stack([found[name] for name in _COLUMNS])
+        frame = pd.DataFrame(table, daily.values.index, labels_of(*_COLUMNS), copy=False)
+        return Field(frame, daily.available_at, "fraction", f"{source.source}; {daily.source}")
 
-    def _progress(self, source: Field, daily: Field) -> pd.DataFrame:
-        """Epoch, its blocks and its seconds at each day's end; no blocks where no forecast is."""
-        days = pd.DatetimeIndex(daily.values.index)
-        if len(source.values) == 0:
-            return pd.DataFrame(np.nan, days, ["epoch", "blocks", "elapsed_seconds"])
-        lag = pd.Timedelta(hours=self.published_after_hours)
+    def _progress(self, source: Field, daily: Field) -> tuple[Rows, Rows, Floats, Floats]:
+        """Rows of the days with a forecast, and for each of them epoch, its blocks and seconds."""
         # What was public when the day's blocks were: a later retarget is not known yet.
-        epoch = source.available_at.searchsorted(daily.available_at, side="right") - 1
-        start = (source.available_at.tz_localize(None) - lag)[np.maximum(epoch, 0)]
-        blocks = daily.values.iloc[:, 0].to_numpy(dtype=float)
-        at_start = np.asarray((start - days[:1].repeat(len(days))) / DAY)
-        at_end = np.arange(1.0, len(days) + 1.0)
+        epoch = source.moments.searchsorted(daily.moments, side="right") - 1
+        told = epoch >= FIT_EPOCHS
+        if not told.any():
+            return np.flatnonzero(told), epoch[told], np.empty(0), np.empty(0)
+        start = source.moments[epoch] - round(self.published_after_hours * _HOUR.value)
+        blocks, at_end = daily.column(), np.arange(1.0, len(epoch) + 1.0)
+        at_start = (start - daily.labels[0]) / DAY.value
         count = _since(np.nan_to_num(blocks), at_start, at_end)
         absent = _since(np.isnan(blocks).astype(float), np.floor(at_start), at_end)
-        told = (epoch >= FIT_EPOCHS) & (at_start >= 0.0) & (at_end > at_start)
+        told &= (at_start >= 0.0) & (at_end > at_start)
         told &= (absent == 0.0) & (count <= BLOCKS_PER_EPOCH)
-        return pd.DataFrame(
-            {
-                "epoch": epoch,
-                "blocks": np.where(told, np.rint(count), np.nan),
-                "elapsed_seconds": (at_end - at_start) * DAY.total_seconds(),
-            },
-            index=days,
-        )
+        seconds = (at_end - at_start) * DAY.total_seconds()
+        return np.flatnonzero(told), epoch[told], np.rint(count[told]), seconds[told]
 
 
-def _since(
-    by_day: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _since(by_day: Floats, start: Floats, end: Floats) -> Floats:
     """Sum of a daily amount from start to end, in days; within a day it accrues evenly."""
     total = np.append(0.0, np.cumsum(by_day))
     at = np.arange(len(total), dtype=float)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError
 from toolkit.panel import Field, Panel
-from toolkit.signals.daily import amounts, bitcoin_price, by_day, difficulty_by_day, together
+from toolkit.signals.daily import (
+    Floats,
+    bitcoin_price,
+    daily_amounts,
+    difficulty_by_day,
+    together,
+    trailing_mean,
+)
 from toolkit.signals.published import PublishedSignal
 from toolkit.units import Days, NonNegative, component
 
@@ -62,23 +69,22 @@ class HashRibbons(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Regime after each day."""
-        return _daily(panel, self.on).apply(self._regime, unit="regime")
-
-    def _regime(self, daily: pd.DataFrame) -> pd.DataFrame:
-        excess = self.excess(daily.iloc[:, 0])
+        daily = _daily(panel, self.on)
+        excess = self.excess(daily.column())
         # Inside the band the last regime stays; a day without a reading has none.
-        return self.regime(excess).where(excess.notna()).to_frame("hash_ribbons")
+        regime = np.where(np.isnan(excess), np.nan, self.regime(excess))
+        return daily.derive("hash_ribbons", regime, "regime")
 
-    def excess(self, daily: pd.Series) -> pd.Series:
+    def excess(self, daily: Floats) -> Floats:
         """Short average over long average, minus 1; NaN where a window has an absent day."""
-        short, long = (daily.rolling(days).mean() for days in (self.short_days, self.long_days))
+        short, long = (trailing_mean(daily, days) for days in (self.short_days, self.long_days))
         return short / long - 1.0
 
-    def regime(self, excess: pd.Series) -> pd.Series:
+    def regime(self, excess: Floats) -> Floats:
         """Last clear reading up to each day: -1 or +1, NaN before the first."""
-        values = excess.to_numpy()
-        clear = np.select([values > self.band, values < -self.band], [1.0, -1.0], np.nan)
-        return pd.Series(clear, excess.index).ffill()
+        clear = np.where(excess > self.band, 1.0, -1.0)
+        since = _last(np.abs(excess) > self.band)
+        return np.where(since < 0, np.nan, clear[since])
 
 
 @component
@@ -113,25 +119,24 @@ class HashRibbonCross(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Whether an event is fresh, after each day."""
-        parts = {"rate": _daily(panel, self.ribbons.on), "price": bitcoin_price(panel)}
-        return together(parts).apply(self._fresh, unit="event")
+        daily = together({"rate": _daily(panel, self.ribbons.on), "price": bitcoin_price(panel)})
+        excess = self.ribbons.excess(daily.column("rate"))
+        last = _last(self.events(excess, daily.column("price")))
+        fresh = (last >= 0) & (np.arange(len(last)) - last < self.memory_days)
+        told = np.where(np.isnan(excess), np.nan, fresh)
+        return daily.derive("hash_ribbon_cross", told, "event")
 
-    def _fresh(self, daily: pd.DataFrame) -> pd.DataFrame:
-        event = self.events(daily["rate"], daily["price"])
-        fresh = event.rolling(self.memory_days, min_periods=1).max()
-        read = self.ribbons.excess(daily["rate"]).notna()
-        return fresh.where(read).to_frame("hash_ribbon_cross")
-
-    def events(self, rate: pd.Series, price: pd.Series) -> pd.Series:
-        """1 on the day of each event, else 0, from contiguous daily series."""
-        regime = self.ribbons.regime(self.ribbons.excess(rate))
-        stretch = (regime != regime.shift(1)).cumsum()
+    def events(self, excess: Floats, price: Floats) -> NDArray[np.bool_]:
+        """Whether there is an event on each day, from what `HashRibbons.excess` tells of it."""
+        regime = self.ribbons.regime(excess)
         # Growth before the first capitulation recovers from nothing.
-        recovered = (regime == 1.0) & (regime == -1.0).cummax()
-        short, long = (price.rolling(days).mean() for days in _PRICE_DAYS)
+        recovered = (regime == 1.0) & np.logical_or.accumulate(regime == -1.0)
+        short, long = (trailing_mean(price, days) for days in _PRICE_DAYS)
         ready = recovered & ((short > long) | (not self.confirmed))
-        had = ready.groupby(stretch).cummax()
-        return (had & ~had.groupby(stretch).shift(1, fill_value=False)).astype(float)
+        turned = np.diff(regime, prepend=np.nan) != 0.0
+        before = np.concatenate([[-1], _last(ready)[:-1]])
+        first: NDArray[np.bool_] = ready & (before < _last(turned))
+        return first
 
 
 @component
@@ -151,17 +156,18 @@ class RibbonCompression(PublishedSignal):
 
     def rows(self, panel: Panel) -> Field:
         """Signed compression after each day."""
-        return difficulty_by_day(panel).apply(_compression, unit="1")
-
-
-def _compression(difficulty: pd.DataFrame) -> pd.DataFrame:
-    daily = difficulty.iloc[:, 0]
-    # One average that is missing leaves no reading: NaN spreads over the row.
-    ribbons = np.column_stack([daily.rolling(days).mean() for days in _COMPRESSION_DAYS])
-    spread = ribbons.std(axis=1) / ribbons.mean(axis=1)
-    signed = spread * np.sign(ribbons[:, 0] - ribbons[:, -1])
-    return pd.DataFrame({"ribbon_compression": signed}, daily.index)
+        daily = difficulty_by_day(panel)
+        ribbons = np.stack([trailing_mean(daily.column(), days) for days in _COMPRESSION_DAYS])
+        # One average that is missing leaves no reading: NaN spreads over the day.
+        spread = ribbons.std(axis=0) / ribbons.mean(axis=0)
+        signed = spread * np.sign(ribbons[0] - ribbons[-1])
+        return daily.derive("ribbon_compression", signed, "1")
 
 
 def _daily(panel: Panel, on: Source) -> Field:
-    return difficulty_by_day(panel) if on == "difficulty" else by_day(amounts(panel, "hash_rate"))
+    return difficulty_by_day(panel) if on == "difficulty" else daily_amounts(panel, "hash_rate")
+
+
+def _last(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Row of the last true flag up to each row, -1 where there was none."""
+    return np.maximum.accumulate(np.where(flags, np.arange(len(flags)), -1))

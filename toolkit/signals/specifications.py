@@ -6,7 +6,8 @@ takes the middle of a small set and shows its whole width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -119,6 +120,11 @@ class Specification:
 
         NaN where the window lacks returns, and everywhere where there are fewer sessions than one.
         """
+        # The split changes nothing before the end.
+        alike = replace(self, split="in_proportion")
+        return factors.panel.derived(alike, lambda: alike._exposure(factors))
+
+    def _exposure(self, factors: StyleFactors) -> Exposure:
         shape = (len(factors.rows), len(factors.miners))
         if shape[0] < self.sessions or shape[1] == 0:
             return Exposure.none(shape)
@@ -175,7 +181,7 @@ class Exposure:
         nothing = np.full((2, 2, *shape), np.nan)
         return cls(nothing[0], nothing, nothing[0, 0], nothing[0, 0], _BLOCKS - 1)
 
-    @property
+    @cached_property
     def angle(self) -> Array:
         """Direction of the loadings: 0 is mining alone, pi/2 is AI alone.
 
@@ -186,7 +192,7 @@ class Exposure:
         angle = np.arctan2(self.loading[1], self.loading[0])
         return np.asarray(np.where(angle < -0.75 * np.pi, angle + 2.0 * np.pi, angle))
 
-    @property
+    @cached_property
     def angle_error(self) -> Array:
         """Standard error of the angle, by the delta method."""
         mining, ai = self.loading

@@ -57,20 +57,30 @@ class StyleFactors:
         traded = self._sessions.tradable().to_numpy()
         both = traded.copy()
         both[1:] &= traded[:-1]
-        return self._sessions.returns().where(both)
+        returns = self._sessions.returns()
+        values = np.where(both, returns.to_numpy(), np.nan)
+        return pd.DataFrame(values, returns.index, returns.columns, copy=False)
+
+    @cached_property
+    def _mines(self) -> NDArray[np.bool_]:
+        """Which assets were ever miners."""
+        return np.asarray(self.panel.members(MINERS).to_numpy().any(axis=0))
 
     @cached_property
     def miners(self) -> pd.Index[str]:
         """Every asset that was ever a miner."""
-        return self._returns.columns[self.panel.members(MINERS).any().to_numpy()]
+        return self._returns.columns[self._mines]
 
     def is_miner(self) -> pd.DataFrame:
         """Whether each of them is one at each session, legacy or pivoting: sessions x miners."""
-        return self._sessions.members(MINERS)[self.miners]
+        return self._of_miners(self._sessions.members(MINERS))
 
     def returns(self) -> pd.DataFrame:
         """Returns of the miners, from the second session of each of them on."""
-        return self._returns[self.miners]
+        return self._of_miners(self._returns)
+
+    def _of_miners(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame(frame.to_numpy()[:, self._mines], self.rows, self.miners, copy=False)
 
     def legacy_basket(self, inverse_volatility: bool = False) -> pd.DataFrame:
         """Mean return of the miners that are legacy on each session, without the miner itself.
@@ -85,7 +95,7 @@ class StyleFactors:
             equal weights otherwise.
         """
         returns = self.returns()
-        legacy = self._sessions.members([Sleeve.LEGACY_MINERS])[self.miners].to_numpy()
+        legacy = self._of_miners(self._sessions.members([Sleeve.LEGACY_MINERS])).to_numpy()
         weights = np.ones(returns.shape)
         if inverse_volatility:
             past = returns.rolling(_VOLATILITY_SESSIONS, min_periods=_VOLATILITY_SESSIONS // 2)
@@ -120,9 +130,13 @@ class StyleFactors:
 
     def ai_basket(self) -> pd.DataFrame:
         """Mean return of the names that are AI infrastructure on each session: one column."""
-        members = self._sessions.members([Sleeve.AI_INFRASTRUCTURE])
-        returns = self._returns.where(members)
-        return returns.mean(axis=1).to_frame("ai_basket")
+        members = self._sessions.members([Sleeve.AI_INFRASTRUCTURE]).to_numpy()
+        returns = self._returns.to_numpy()
+        counted = members & ~np.isnan(returns)
+        count = counted.sum(axis=1)
+        total = np.where(counted, returns, 0.0).sum(axis=1)
+        mean = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+        return pd.DataFrame({"ai_basket": mean}, self.rows)
 
     def priced_by(self, field: str) -> pd.DataFrame:
         """Return of a price series that is a field of the panel, of a fund for example: one column.
@@ -144,11 +158,12 @@ class StyleFactors:
 
         Assets that are no miners are NaN; a day without a session has the values of the last one.
         """
-        frame = pd.DataFrame(values, self.rows, self.miners)
-        wide = frame.reindex(columns=self.panel.universe.columns)
+        wide = np.full((len(self.rows), len(self._mines)), np.nan)
+        wide[:, self._mines] = values
+        frame = pd.DataFrame(wide, self.rows, self.panel.universe.columns, copy=False)
         if self._sessions is self.panel:
-            return wide
-        return wide.reindex(self.panel.sessions, method="ffill")
+            return frame
+        return frame.reindex(self.panel.sessions, method="ffill")
 
 
 def _mean_of_others(

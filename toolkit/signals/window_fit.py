@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 STILL = 1e-12
 """Variance over mean square below which a series never moves: what rounding leaves of a constant."""
 
-_AT_ONCE = 8
-"""Series fitted together, so few that their sums stay in a processor's cache."""
+_AT_ONCE = 20_000
+"""Cells fitted together, so few that their sums stay in a processor's cache."""
 
 
 @component
@@ -97,8 +97,9 @@ def fit_windows(data: Array, window: Window) -> WindowFits:
     data
         Ones, the series and its factors: (2 + factors) x rows x series, all 0 on incomplete rows.
     """
-    firsts = range(0, data.shape[2], _AT_ONCE)
-    parts = [_fit(data[:, :, first : first + _AT_ONCE], window) for first in firsts]
+    at_once = max(1, _AT_ONCE // data.shape[1])
+    firsts = range(0, data.shape[2], at_once)
+    parts = [_fit(data[:, :, first : first + at_once], window) for first in firsts]
     names = [entry.name for entry in fields(WindowFits)]
     return WindowFits(
         **{name: np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names}

@@ -63,8 +63,8 @@ def test_allocate_json_has_the_documented_keys(call, holdings, tmp_path):
     answer = json.loads(out)
     assert set(answer) == PROPOSAL
     assert (answer["asof"], answer["simulated"], answer["holdings"]) == (LAST, True, "given")
-    assert (answer["recorded"], answer["liquidity"]) == (None, "NOT CHECKED")
-    assert all(set(trade) == TRADE and trade["days"] is None for trade in answer["trades"])
+    assert (answer["recorded"], answer["liquidity"]) == (None, "checked")
+    assert all(set(trade) == TRADE and trade["days"] >= 0.0 for trade in answer["trades"])
     told = answer["explanation"]
     assert set(told) == EXPLANATION
     assert all(set(limit) == LIMIT for limit in told["limits"])
@@ -90,7 +90,7 @@ def test_allocate_for_readers_is_narrow_and_says_that_it_is_simulated(call, hold
     lines = out.splitlines()
     assert lines[0].startswith("SIMULATED")
     assert max(map(len, lines)) <= 100
-    for word in ("NOT CHECKED", "volatility a year", "MaxTurnover", "pivot_share", "costs"):
+    for word in ("days", "volatility a year", "MaxTurnover", "pivot_share", "costs"):
         assert word in out
 
 
@@ -277,6 +277,8 @@ def test_on_the_real_folder_all_three_commands_work(call, tmp_path):
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert (answer["simulated"], answer["asof"]) == (False, "2025-06-30")
+    unknown = [trade["asset"] for trade in answer["trades"] if trade["days"] is None]
+    assert (answer["liquidity"] == "NOT CHECKED") is bool(unknown)
     code, out, _ = call("ledger", "--json")
     assert json.loads(out)["scores"][0]["note"] == "give its data with --data"
     code, out, _ = call("ledger", "--data", DATA, "--json")

@@ -27,7 +27,7 @@ ENTRY = Entry(
     recorded_at="2024-06-11T01:00:00Z", asof="2024-06-10", strategy="mine", config="c" * 64,
     code="d" * 64, data="e" * 64, settings={"clock": "XNYS", "seed": 7, "without": []},
     simulated=True, weights={"SIMBTC": 0.6, "TENSOR": 0.3, "CASH": 0.1}, prices={},
-    fee=0.001, slippage=0.002, fill_delay=1,
+    fee=0.001, slippage=0.002, measured=None, fill_delay=1,
 )  # fmt: skip
 
 
@@ -202,6 +202,16 @@ def test_an_entry_earns_what_a_backtest_with_its_orders_earns_from_fill_to_fill(
     dear = scores([(1, chain[0])], panel)[0]
     paid = 0.9 * 0.003 * (1.0 + free.net)
     assert free.net - dear.net == pytest.approx(paid, rel=0.01)
+
+
+def test_each_entry_is_charged_what_was_assumed_with_it(panel):
+    measured = {"impact": 1.0, "lookback": 21, "spread_lookback": 63}
+    other = {"SIMBTC": 0.1, "TENSOR": 0.8, "CASH": 0.1}
+    chain = [entry_of("2024-06-10"), entry_of("2024-08-12", weights=other)]
+    moving = [chain[0], replace(chain[1], measured=measured)]
+    plain, dear = (scores(list(enumerate(each, 1)), panel) for each in (chain, moving))
+    assert dear[0] == plain[0]
+    assert dear[1].net < plain[1].net
 
 
 def test_what_was_recorded_late_cannot_end_or_improve_what_was_recorded_in_time(panel):

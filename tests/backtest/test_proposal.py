@@ -14,10 +14,10 @@ from toolkit.backtest.engine import TimeLoop
 from toolkit.backtest.holdings import Holdings
 from toolkit.backtest.overlays import DrawdownStop, VolatilityTarget
 from toolkit.backtest.proposal import Proposal, panel_at, propose
-from toolkit.backtest.trades import trades_to
+from toolkit.backtest.trades import TradeTerms, trades_to
 from toolkit.config import Experiment
 from toolkit.errors import DataError, UnknownAssetError
-from toolkit.optimize.costs import CostRates
+from toolkit.optimize.costs import LARGEST_IMPACT
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
 
@@ -107,43 +107,90 @@ def test_trades_times_prices_and_cash_sum_to_the_equity_that_costs_leave(schedul
     np.testing.assert_allclose(held, wanted, rtol=0.0, atol=1e-9)
 
 
-def test_costs_are_those_of_the_rates_on_both_sides():
+def terms_of(prices: list[float], **changes) -> TradeTerms:
+    """Terms of A, B and USD: free, known and open, but for the changes."""
     names = pd.Index(["A", "B", "USD"])
-    rates = CostRates(fee=0.01, slippage=0.02)
-    found = trades_to(
-        pd.Series([0.0, 0.5, 0.5], names),
-        pd.Series([600.0, 0.0, 400.0], names),
-        pd.Series([6.0, 5.0, 1.0], names),
-        rates,
-        pd.Series(True, names),
-        None,
-        pd.Series([1200.0, np.nan, np.nan], names),
-        "USD",
+    terms = TradeTerms(
+        prices=pd.Series(prices, names),
+        fee=0.0,
+        slippage=pd.Series(0.0, names),
+        impact=pd.Series(0.0, names),
+        volumes=pd.Series(np.nan, names),
+        buyable=pd.Series(True, names),
+        tradable=pd.Series(True, names),
+        cash="USD",
     )
+    series = {k: v if k == "fee" else pd.Series(v, names) for k, v in changes.items()}
+    return replace(terms, **series)
+
+
+def book(a: float, b: float, usd: float) -> pd.Series:
+    return pd.Series([a, b, usd], ["A", "B", "USD"])
+
+
+def test_costs_are_those_of_the_rates_on_both_sides():
+    terms = terms_of(
+        [6.0, 5.0, 1.0], fee=0.01, slippage=[0.02, 0.03, 0.0], volumes=[1200.0, np.nan, np.nan]
+    )
+    found = trades_to(book(0.0, 0.5, 0.5), book(600.0, 0.0, 400.0), terms)
     sold, bought = found.table.loc["A"], found.table.loc["B"]
     assert (sold["units"], sold["days"]) == (pytest.approx(-100.0), pytest.approx(0.5))
     assert np.isnan(bought["days"])
     assert found.as_json()["liquidity"] == "NOT CHECKED"
-    cost = 600.0 * (1.0 - 0.98 * 0.99) + bought["value"] * (1.02 * 1.01 - 1.0)
+    cost = 600.0 * (1.0 - 0.98 * 0.99) + bought["value"] * (1.03 * 1.01 - 1.0)
     assert found.equity - found.equity_after == pytest.approx(cost)
+    assert found.costs == pytest.approx(cost)
     assert bought["value"] == pytest.approx(0.5 * found.equity_after)
 
 
-def test_what_may_not_be_bought_is_not_and_what_is_closed_waits():
-    names = pd.Index(["A", "B", "USD"])
+def test_impact_grows_with_the_root_of_the_trade_and_is_bounded():
     found = trades_to(
-        pd.Series([0.5, 0.5, 0.0], names),
-        pd.Series([0.0, 0.0, 100.0], names),
-        pd.Series([1.0, 1.0, 1.0], names),
-        CostRates(),
-        pd.Series([False, True, True], names),
-        pd.Series([True, False, True], names),
-        None,
-        "USD",
+        book(0.5, 0.5, 0.0),
+        book(0.0, 0.0, 10_000.0),
+        terms_of([1.0, 1.0, 1.0], impact=[1e-4, 1.0, 0.0]),
     )
+    first, second = found.table["value"]
+    assert found.impact == pytest.approx(1e-4 * first**1.5 + LARGEST_IMPACT * second)
+    assert found.cash_after == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_may_not_be_bought_is_not_and_what_is_closed_waits():
+    terms = terms_of([1.0, 1.0, 1.0], buyable=[False, True, True], tradable=[True, False, True])
+    found = trades_to(book(0.5, 0.5, 0.0), book(0.0, 0.0, 100.0), terms)
     assert list(found.table.index) == ["B"]
     assert found.table.loc["B", "waits"]
     assert found.cash_after == pytest.approx(50.0)
+
+
+def test_with_impact_the_expected_costs_are_what_the_ledger_would_charge_at_these_prices(
+    experiment, strategy, panel
+):
+    settings = [
+        "data.start=2023-06-01", "cost.kind=SquareRootCost", "cost.estimated_spread=true",
+        "account.initial_cash=100_000_000.0",
+    ]  # fmt: skip
+    costly = Experiment.from_toml("pivot_rotation", settings).backtester().loop
+    row = panel.sessions.get_loc(SCHEDULED)
+    # The fill at the prices of the decision: the next session repeats them.
+    still = frozen(panel, row)
+    found = propose(costly, strategy, still.until(SCHEDULED))
+    account = costly.run(strategy, still)
+    charged = account.simulation.fees.iloc[row - account.first + 1]
+    slipped = account.simulation.slippage.iloc[row - account.first + 1]
+    trades = found.trades
+    assert trades.impact > 0.0
+    assert trades.fees == pytest.approx(charged, rel=1e-6)
+    assert trades.slippage + trades.impact == pytest.approx(slipped, rel=1e-6)
+    assert trades.as_json()["liquidity"] == "checked"
+
+
+def frozen(panel: Panel, row: int) -> Panel:
+    """The panel, whose prices of the session after a row repeat those of the row."""
+    close = panel.field("close")
+    values = close.values.copy()
+    day, following = panel.sessions[row], panel.sessions[row + 1]
+    values.loc[following] = values.loc[:day].ffill().iloc[-1]
+    return replace(panel, fields={**panel.fields, "close": replace(close, values=values)})
 
 
 def test_risk_before_and_after_is_that_of_the_weights(loop, strategy, panel, scheduled):

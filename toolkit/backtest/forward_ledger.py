@@ -45,8 +45,9 @@ class Entry:
         Which data: clock, seed, what was left out; without the folder.
     weights, prices
         By asset, cash included; USD.
-    fee, slippage
-        Assumed, as fractions of traded value.
+    fee, slippage, measured
+        Assumed, as fractions of traded value; and how impact and spread are measured: the settings
+        of `Measured`, None where they are not.
     fill_delay
         Sessions from the decision to its fill.
     equity
@@ -67,6 +68,7 @@ class Entry:
     prices: Mapping[str, float]
     fee: float
     slippage: float
+    measured: Mapping[str, Any] | None
     fill_delay: int
     equity: float | None = None
     previous: str = NOTHING_BEFORE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from toolkit.backtest.accounts import market_of
 from toolkit.backtest.forward_ledger import Entry
-from toolkit.backtest.ledger import Ledger
+from toolkit.backtest.ledger import Ledger, Market
 from toolkit.clock import ClockName, first_close, sessions_between
 from toolkit.errors import DataError
-from toolkit.optimize.costs import CostRates
+from toolkit.optimize.costs import CostRates, Measured
 from toolkit.panel import Panel
 from toolkit.universe import Sleeve
 
 Floats = NDArray[np.float64]
 
 _MONEY = 1_000_000.0
+"""USD that every account is scored with; it matters to impact only."""
+
 _SAME_PRICE = 1e-6
-_CHARGED = 0.01
-"""Stands for the rates of an entry, to see what is charged at all."""
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,14 @@ def _run(
     ordered: list[tuple[int, Entry]], fills: list[int], first: int, panel: Panel
 ) -> tuple[Floats, Floats]:
     """Equity of the account by row after `first`, and the same before that session's costs."""
-    market = market_of(panel, CostRates(_CHARGED, _CHARGED), first)
-    charged = market.fee > 0.0
-    for (_, entry), fill in zip(ordered, fills, strict=True):
-        market.fee[fill - first :] = entry.fee * charged[fill - first :]
-        market.slippage[fill - first :] = entry.slippage * charged[fill - first :]
+    markets = [_market(entry, panel, first) for _, entry in ordered]
+    market, size = markets[0], markets[0].fee.shape
+    fee, slippage, impact = market.fee.copy(), market.slippage.copy(), np.zeros(size)
+    for each, fill in zip(markets, fills, strict=True):
+        since = slice(fill - first, None)
+        fee[since], slippage[since] = each.fee[since], each.slippage[since]
+        impact[since] = 0.0 if each.impact is None else each.impact[since]
+    market = replace(market, fee=fee, slippage=slippage, impact=impact if impact.any() else None)
     ledger = Ledger(market, _MONEY)
     for (line, entry), fill in zip(ordered, fills, strict=True):
         if fill < len(panel.sessions):
@@ -163,6 +166,13 @@ def _run(
     ledger.advance(len(market.sessions))
     book = ledger.book
     return book.equity, book.equity + book.fees + book.slipped
+
+
+def _market(entry: Entry, panel: Panel, first: int) -> Market:
+    """The market at the costs that were assumed with an entry."""
+    measured = None if entry.measured is None else Measured(**entry.measured)
+    rates = CostRates(entry.fee, entry.slippage, measured)
+    return market_of(panel, rates, first, entry.fill_delay)
 
 
 def _weights(entry: Entry, panel: Panel, line: int) -> Floats:

@@ -19,7 +19,7 @@ from toolkit.backtest.explain import Explanation, explain, kept
 from toolkit.backtest.holdings import Holdings
 from toolkit.backtest.risk_of_book import BookRisk, risk_of_book
 from toolkit.backtest.schedule import Schedule
-from toolkit.backtest.trades import Trades, trades_to
+from toolkit.backtest.trades import Trades, TradeTerms, trades_to
 from toolkit.clock import sessions_between
 from toolkit.errors import DataError
 from toolkit.panel import Panel
@@ -205,17 +205,9 @@ class _Today:
         panel, account = self.panel, self.account
         made = self._made()
         weights = self._weights(made)
-        permitted = (panel.eligible().iloc[-1], made.decision.tradable)
-        trades = trades_to(
-            weights,
-            self.values,
-            self.prices,
-            self.loop.cost.rates(),
-            *permitted,
-            made.decision.volumes,
-            self.cash,
-        )
         view = self.loop.view(panel)
+        terms = TradeTerms.after(panel, view, self.loop.cost.rates(), made.decision.tradable)
+        trades = trades_to(weights, self.values, terms)
         held = self.values / self.equity
         machines = () if account.watch is None else account.watch.machines
         names = () if account.watch is None else account.watch.names
@@ -358,6 +350,9 @@ class _Today:
                 f"{', '.join(waiting)} did not trade in the last session: the order waits until "
                 "it does."
             )
+        measured = self.loop.cost.rates().measured
+        if measured is not None and measured.impact > 0.0 and trades.table["days"].isna().any():
+            found.append("The impact of trades whose volume is unknown is NOT CHARGED.")
         if self.share < 1.0:
             found.append(f"Overlays keep {self.share:.1%} of the book, the rest is in cash.")
         return tuple(found)

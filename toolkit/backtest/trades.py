@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.optimize.costs import CostRates
+from toolkit.backtest.market_view import MarketView
+from toolkit.optimize.costs import LARGEST_IMPACT, CostRates
+from toolkit.panel import Panel
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +20,61 @@ _NO_TRADE = 1e-9
 
 _STEPS = 200
 _PRECISION = 1e-14
+
+
+@dataclass(frozen=True)
+class TradeTerms:
+    """On which terms each asset could be traded now: by asset, cash included.
+
+    Attributes
+    ----------
+    prices
+        USD.
+    fee, slippage
+        Fractions of traded value; the slippage holds the half-spread.
+    impact
+        What comes on top of the slippage for each root of a USD traded; 0 where it is unknown.
+    volumes
+        USD traded in a day on average, NaN where unknown.
+    buyable, tradable
+        Whether it may be bought, and whether it traded in the last session.
+    cash
+        Id of the cash asset.
+    """
+
+    prices: pd.Series
+    fee: float
+    slippage: pd.Series
+    impact: pd.Series
+    volumes: pd.Series
+    buyable: pd.Series
+    tradable: pd.Series
+    cash: str
+
+    @classmethod
+    def after(
+        cls, panel: Panel, view: MarketView, rates: CostRates, tradable: pd.Series | None
+    ) -> TradeTerms:
+        """Terms after the panel's last session: those that the ledger will charge at the fill."""
+        row, names = len(panel.sessions) - 1, panel.universe.columns
+        slippage, impact = pd.Series(rates.slippage, names), pd.Series(0.0, names)
+        volumes, measured = view.volumes(row).reindex(names), rates.measured
+        if measured is not None:
+            moved = view.volatilities(row).reindex(names) / volumes.pow(0.5)
+            impact = (measured.impact * moved).fillna(0.0)
+            if measured.half_spread is not None:
+                estimate = view.half_spreads(row).reindex(names)
+                slippage += estimate.fillna(measured.half_spread)
+        return cls(
+            prices=panel.prices().iloc[-1],
+            fee=rates.fee,
+            slippage=slippage,
+            impact=impact,
+            volumes=volumes,
+            buyable=panel.eligible().iloc[-1],
+            tradable=pd.Series(True, names) if tradable is None else tradable,
+            cash=str(panel.universe.cash),
+        )
 
 
 @dataclass(frozen=True)
@@ -34,8 +91,8 @@ class Trades:
         USD before, and after the expected costs; weights refer to the latter.
     cash, cash_after
         USD.
-    fees, slippage
-        Expected costs, USD.
+    fees, slippage, impact
+        Expected costs, USD; the slippage holds the half-spread.
     """
 
     table: pd.DataFrame
@@ -45,13 +102,18 @@ class Trades:
     cash_after: float
     fees: float
     slippage: float
+    impact: float
+
+    @property
+    def costs(self) -> float:
+        """All expected costs, USD."""
+        return self.fees + self.slippage + self.impact
 
     def as_json(self) -> dict[str, Any]:
         """Equity, cash, costs and trades as plain values; an unknown volume is null."""
         rows = self.table.reset_index(names="asset").to_dict("records")
         for row in rows:
             row["days"] = None if np.isnan(row["days"]) else row["days"]
-        costs = self.fees + self.slippage
         return {
             "equity": self.equity,
             "equity_after": self.equity_after,
@@ -59,8 +121,9 @@ class Trades:
             "costs": {
                 "fees": self.fees,
                 "slippage": self.slippage,
-                "total": costs,
-                "fraction": costs / self.equity,
+                "impact": self.impact,
+                "total": self.costs,
+                "fraction": self.costs / self.equity,
             },
             "turnover": float(self.table["value"].abs().sum() / 2.0 / self.equity),
             "liquidity": "NOT CHECKED" if self.table["days"].isna().any() else "checked",
@@ -68,16 +131,7 @@ class Trades:
         }
 
 
-def trades_to(
-    weights: pd.Series,
-    values: pd.Series,
-    prices: pd.Series,
-    rates: CostRates,
-    buyable: pd.Series,
-    tradable: pd.Series | None,
-    volumes: pd.Series | None,
-    cash: str,
-) -> Trades:
+def trades_to(weights: pd.Series, values: pd.Series, terms: TradeTerms) -> Trades:
     """Trades that lead from the values held to the weights.
 
     As in the ledger, weights are of the equity that is left after the costs of reaching them, and
@@ -87,28 +141,26 @@ def trades_to(
     ----------
     weights, values
         Wanted fractions of equity, and USD held; by asset, cash included.
-    volumes
-        USD traded in a session on average, where known.
     """
+    cash = terms.cash
     names = values.index.drop(cash)
     wanted, held = weights.reindex(names).to_numpy(), values[names].to_numpy()
-    may_buy = buyable[names].to_numpy()
-    buying, selling = _paid_for_buying(rates), _lost_by_selling(rates)
+    may_buy = terms.buyable[names].to_numpy()
+    fixed, impact = terms.slippage[names].to_numpy(), terms.impact[names].to_numpy()
     equity = float(values.sum())
     left = equity
     for _ in range(_STEPS):
         changes = _changes(wanted, held, left, may_buy)
-        costs = np.where(changes > 0.0, buying * changes, -selling * changes)
+        size = np.abs(changes)
+        moved = np.minimum(impact * np.sqrt(size), LARGEST_IMPACT)
+        slipped = fixed + moved
+        fees = (size + changes * slipped) * terms.fee
+        costs = size * slipped + fees
         before, left = left, equity - float(costs.sum())
         if abs(left - before) <= _PRECISION * equity:
             break
-    closed = np.zeros(len(names), dtype=bool)
-    if tradable is not None:
-        closed = ~tradable[names].to_numpy()
-    known = np.full(len(names), np.nan)
-    if volumes is not None:
-        known = volumes.reindex(names).where(lambda usd: usd > 0.0).to_numpy(dtype=float)
-    price = prices[names].to_numpy()
+    price = terms.prices[names].to_numpy()
+    volumes = terms.volumes[names].where(lambda usd: usd > 0.0).to_numpy(dtype=float)
     table = pd.DataFrame(
         {
             "price": price,
@@ -118,22 +170,20 @@ def trades_to(
             "units": _per(changes, price),
             "value": changes,
             "cost": costs,
-            "days": np.abs(changes) / known,
-            "waits": closed & (changes != 0.0),
+            "days": size / volumes,
+            "waits": ~terms.tradable[names].to_numpy() & (changes != 0.0),
         },
         index=names,
     )
-    shown = (held != 0.0) | (changes != 0.0)
-    bought, sold = changes[changes > 0.0].sum(), -changes[changes < 0.0].sum()
-    slippage = rates.slippage * (bought + sold)
     return Trades(
-        table=table[shown],
+        table=table[(held != 0.0) | (changes != 0.0)],
         equity=equity,
         equity_after=left,
         cash=float(values[cash]),
         cash_after=float(values[cash] - changes.sum() - costs.sum()),
-        fees=float(costs.sum() - slippage),
-        slippage=float(slippage),
+        fees=float(fees.sum()),
+        slippage=float((size * fixed).sum()),
+        impact=float((size * moved).sum()),
     )
 
 
@@ -149,13 +199,3 @@ def _per(values: Floats, price: Floats) -> Floats:
     units = np.zeros(len(values))
     np.divide(values, price, out=units, where=values != 0.0)
     return units
-
-
-def _paid_for_buying(rates: CostRates) -> float:
-    """USD beyond the close that a purchase of one USD costs."""
-    return (1.0 + rates.slippage) * (1.0 + rates.fee) - 1.0
-
-
-def _lost_by_selling(rates: CostRates) -> float:
-    """USD below the close that a sale of one USD brings."""
-    return 1.0 - (1.0 - rates.slippage) * (1.0 - rates.fee)

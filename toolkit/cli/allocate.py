@@ -172,6 +172,7 @@ def _entry(experiment: Experiment, panel: Panel, proposal: Proposal) -> Entry:
     from hashlib import sha256
 
     from toolkit.backtest.forward_ledger import Entry, now
+    from toolkit.units import settings_of
 
     origin, loop = experiment.origin(), experiment.backtester().loop
     rates, prices = loop.cost.rates(), panel.prices().iloc[-1]
@@ -194,6 +195,7 @@ def _entry(experiment: Experiment, panel: Panel, proposal: Proposal) -> Entry:
         prices={name: float(prices[name]) for name in weights},
         fee=rates.fee,
         slippage=rates.slippage,
+        measured=None if rates.measured is None else settings_of(rates.measured),
         fill_delay=loop.fill_delay,
         equity=proposal.trades.equity if proposal.own_holdings else None,
     )

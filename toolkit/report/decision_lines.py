@@ -30,8 +30,9 @@ def proposal_lines(content: Content) -> list[str]:
         *_trades(content),
         "",
         f"costs {count(costs['total'])} USD ({percent(costs['fraction'], 3)} of equity): fees "
-        f"{count(costs['fees'])}, half-spread and slippage {count(costs['slippage'])}; turnover "
-        f"{percent(content['turnover'])}",
+        f"{count(costs['fees'])}, half-spread and slippage {count(costs['slippage'])}, impact "
+        f"{count(costs['impact'])}",
+        f"turnover {percent(content['turnover'])}",
         *_risk(content["risk"]),
         *_limits(content["explanation"]),
         *_overlays(content["overlays"]),

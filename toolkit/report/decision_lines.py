@@ -121,7 +121,7 @@ def _trades(content: Content) -> list[str]:
         f"{'USD':>14}{'cost':>8}{'days':>8}"
     ]
     for row in content["trades"]:
-        days = "?" if row["days"] is None else ratio(row["days"])
+        days = "?" if row["days"] is None else _days(row["days"])
         waits = " waits" if row["waits"] else ""
         lines.append(
             f"{row['asset']:<12}{percent(row['held_weight']):>8}"
@@ -138,6 +138,10 @@ def _trades(content: Content) -> list[str]:
     if content["liquidity"] == "NOT CHECKED":
         lines.append("days of average volume: NOT CHECKED, where ? stands no volume is known")
     return lines
+
+
+def _days(days: float) -> str:
+    return "<0.01" if 0.0 < days < 0.005 else ratio(days)
 
 
 def _units(units: float) -> str:

@@ -17,7 +17,6 @@ from toolkit.strategy import (
     demand_at_most_one,
     proportions,
     share_equally,
-    share_in_proportion,
 )
 from toolkit.units import Fraction, Sessions, component
 from toolkit.universe import Sleeve
@@ -86,7 +85,9 @@ class StaticMix(Strategy):
         return decided_where_invested(sum_of_sleeves(panel, shares))
 
 
-def sum_of_sleeves(panel: Panel, shares: Shares, among: pd.DataFrame | None = None) -> pd.DataFrame:
+def sum_of_sleeves(
+    panel: Panel, shares: Shares, among: NDArray[np.bool_] | None = None
+) -> pd.DataFrame:
     """Weights that give each sleeve its share, spread equally over its members of the day.
 
     Several sleeves may have a share together, and it may be another on each session. Members that
@@ -95,9 +96,9 @@ def sum_of_sleeves(panel: Panel, shares: Shares, among: pd.DataFrame | None = No
     weights = np.zeros((len(panel.sessions), len(panel.universe)))
     for sleeves, share in shares.items():
         members = panel.members((sleeves,) if isinstance(sleeves, Sleeve) else sleeves).to_numpy()
-        counted = members if among is None else members & among.to_numpy()
-        weights += np.reshape(share, (-1, 1)) * proportions(counted.astype(float))
-    return pd.DataFrame(weights, panel.sessions, panel.universe.columns, copy=False)
+        counted = members if among is None else members & among
+        weights += np.reshape(share, (-1, 1)) * proportions(counted)
+    return panel.frame(weights)
 
 
 @component
@@ -115,5 +116,6 @@ class InverseVolatility(Strategy):
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> pd.DataFrame:
         """Weights by inverse volatility over eligible assets with a full window."""
-        volatility = self.read(panel, signals)["volatility"]
-        return decided_where_invested(share_in_proportion(panel.members(RISKY) / volatility))
+        volatility = self.read(panel, signals)["volatility"].to_numpy()
+        weights = proportions(panel.members(RISKY).to_numpy() / volatility)
+        return decided_where_invested(panel.frame(weights))

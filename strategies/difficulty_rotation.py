@@ -85,16 +85,17 @@ class DifficultyRotation(Strategy):
     ) -> pd.DataFrame:
         """Sleeve shares by regime over rising assets: sessions x assets."""
         values = self.read(panel, signals)
-        momentum = values["momentum"]
+        momentum = values["momentum"].to_numpy()
         tilt = np.clip(self.tilt * score(values), -self.miners, self.ai_infrastructure)
         bitcoin = sum_of_sleeves(panel, {Sleeve.BITCOIN: self.bitcoin})
         others: Shares = {
             MINERS: self.miners + tilt,
             Sleeve.AI_INFRASTRUCTURE: self.ai_infrastructure - tilt,
         }
-        judged = momentum.notna()
-        rising = sum_of_sleeves(panel, others, judged) * (momentum > 0.0)
-        return decided_where(bitcoin + rising, panel.members([Sleeve.BITCOIN]) & judged)
+        judged = ~np.isnan(momentum)
+        rising = sum_of_sleeves(panel, others, judged).to_numpy() * (momentum > 0.0)
+        coins = panel.members([Sleeve.BITCOIN]).to_numpy() & judged
+        return decided_where(bitcoin + rising, coins)
 
 
 def score(values: Mapping[str, pd.DataFrame]) -> NDArray[np.float64]:

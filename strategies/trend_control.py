@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from strategies.benchmarks import RISKY
 from toolkit.panel import Panel
 from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy, decided_where, share_equally
+from toolkit.strategy import Strategy, decided_where, proportions
 from toolkit.units import Sessions, component
 
 
@@ -33,6 +34,7 @@ class TrendControl(Strategy):
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> pd.DataFrame:
         """Each rising asset gets one share of all assets with an opinion."""
-        momentum = self.read(panel, signals)["momentum"]
-        judged = panel.members(RISKY) & momentum.notna()
-        return decided_where(share_equally(judged) * (momentum > 0.0), judged)
+        momentum = self.read(panel, signals)["momentum"].to_numpy()
+        judged = panel.members(RISKY).to_numpy() & ~np.isnan(momentum)
+        rising = proportions(judged) * (momentum > 0.0)
+        return decided_where(panel.frame(rising), judged)

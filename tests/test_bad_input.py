@@ -498,4 +498,4 @@ def test_signals_that_a_folder_cannot_give_are_said_not_to_be_available(call, fo
     assert code == 0
     assert cards["momentum"]["judged"] == "across assets"
     assert "difficulty" in cards["epoch_change"]["missing"]
-    assert "difficulty" in cards["kappa_spread"]["missing"]
+    assert "hash_price" in cards["kappa_spread"]["missing"]

@@ -76,9 +76,13 @@ def _exchange_closes() -> pd.Series:
     return pd.Series(calendar.closes)
 
 
+DECIDED_AFTER = pd.Timedelta(days=1)
+"""From the midnight that labels a session to its decision."""
+
+
 def decision_times(sessions: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """Moment of each session's decision: 00:00 UTC of the following calendar day."""
-    return (sessions + pd.Timedelta(days=1)).tz_localize("UTC")
+    return (sessions + DECIDED_AFTER).tz_localize("UTC")
 
 
 def ends_of(every: Period, sessions: pd.DatetimeIndex, clock: ClockName) -> pd.Series:

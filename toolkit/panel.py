@@ -12,13 +12,13 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.clock import ClockName, decision_times, periods_per_year
+from toolkit.clock import DECIDED_AFTER, ClockName, decision_times, periods_per_year
 from toolkit.errors import DataError, UnknownFieldError, suggestion
 from toolkit.universe import SLEEVES, Sleeve, Universe, labels_of
 
@@ -90,7 +90,8 @@ class Field:
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Day label of each row, nanoseconds since 1970."""
-        return _nanoseconds(cast(pd.DatetimeIndex, self.values.index))
+        days: Any = self.values.index
+        return _nanoseconds(days)
 
     @cached_property
     def moments(self) -> NDArray[np.int64]:
@@ -194,6 +195,10 @@ class Panel:
         """Moment of each session's decision, UTC."""
         return decision_times(self.sessions)
 
+    def frame(self, values: NDArray[Any]) -> pd.DataFrame:
+        """An array of sessions x assets with their labels, without a copy."""
+        return pd.DataFrame(values, self.sessions, self.universe.columns, copy=False)
+
     def field(self, name: str) -> Field:
         """A field by name, with its raw rows: use `known` to see it as decisions saw it."""
         if name not in self.fields:
@@ -263,7 +268,7 @@ class Panel:
 
     @cached_property
     def _moments(self) -> NDArray[np.int64]:
-        return _nanoseconds(self.decisions)
+        return self._labels + DECIDED_AFTER.value
 
     @cached_property
     def _days(self) -> NDArray[np.datetime64]:
@@ -294,10 +299,7 @@ class Panel:
         last price; on the settlement session the price is the value received, which may be 0.
         """
         # A copy: what a strategy does to it leaves the market as it is.
-        return self._frame(self._prices, copy=True)
-
-    def _frame(self, values: NDArray[Any], *, copy: bool = False) -> pd.DataFrame:
-        return pd.DataFrame(values, self.sessions, self.universe.columns, copy=copy)
+        return self.frame(self._prices.copy())
 
     def tradable(self) -> pd.DataFrame:
         """Whether each asset can be traded at each session's close: bool, sessions x assets."""
@@ -306,7 +308,7 @@ class Panel:
             for halt in asset.halts:
                 stop = self._after(halt.last) if halt.last else len(self.sessions)
                 tradable[self._position(halt.first) : stop, column] = False
-        return self._frame(tradable)
+        return self.frame(tradable)
 
     @cached_property
     def _eligible(self) -> NDArray[np.bool_]:
@@ -318,12 +320,12 @@ class Panel:
 
     def eligible(self) -> pd.DataFrame:
         """Whether each asset may be bought: usable, priced once, no known end. Bool frame."""
-        return self._frame(self._eligible, copy=True)
+        return self.frame(self._eligible.copy())
 
     def members(self, sleeves: Sequence[Sleeve]) -> pd.DataFrame:
         """Eligible assets of the sleeves by date: bool, sessions x assets."""
         wanted = np.array([sleeve in sleeves for sleeve in SLEEVES])
-        return self._frame(wanted[self._sleeve_codes] & self._eligible)
+        return self.frame(wanted[self._sleeve_codes] & self._eligible)
 
     @cached_property
     def _sleeve_codes(self) -> NDArray[np.int8]:
@@ -334,7 +336,7 @@ class Panel:
 
         On the exchange clock a Monday return of a 24/7 asset holds the whole weekend.
         """
-        return self._frame(self._returns, copy=True)
+        return self.frame(self._returns.copy())
 
     @cached_property
     def _returns(self) -> NDArray[np.float64]:
@@ -348,7 +350,7 @@ class Panel:
         Later rows, assets and events are absent, and so is what was written about the data with
         hindsight: notices and notes.
         """
-        moment = session.tz_localize("UTC") + pd.Timedelta(days=1)
+        moment = session.tz_localize("UTC") + DECIDED_AFTER
         universe = self.universe.until(session.date()).without_remarks()
         later = frozenset(self.universe.ids) - frozenset(universe.ids)
         return replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,12 +80,12 @@ def share_equally(chosen: pd.DataFrame) -> pd.DataFrame:
 
 def share_in_proportion(scores: pd.DataFrame) -> pd.DataFrame:
     """Weights in proportion to positive scores; a session without any is all 0."""
-    shares = proportions(scores.to_numpy(dtype=float))
+    shares = proportions(scores.to_numpy())
     return pd.DataFrame(shares, index=scores.index, columns=scores.columns, copy=False)
 
 
-def proportions(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`share_in_proportion` of an array."""
+def proportions(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """`share_in_proportion` of an array; of flags each row's true ones share equally."""
     positive = np.where(scores > 0.0, scores, 0.0)
     total = positive.sum(axis=1, keepdims=True)
     shares: NDArray[np.float64] = np.divide(

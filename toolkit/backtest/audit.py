@@ -23,7 +23,6 @@ from toolkit.backtest.market_view import MarketView
 from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
-from toolkit.universe import labels_of
 
 TOLERANCE = 1e-9
 """Sums in another memory layout differ in the last bits; a peek differs by much more."""
@@ -240,18 +239,18 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     An asset that the past does not know may have no weight. What else is said of it is of no use.
     """
     is_weight = name in (_TARGETS, _SIZED)
-    rows, columns = seen.index, seen.columns
-    if full.index.equals(rows) and full.columns.equals(columns):
+    rows, columns = seen.index, seen.columns.tolist()
+    if full.index.equals(rows) and full.columns.equals(seen.columns):
         left, right = full.to_numpy(dtype=float), seen.to_numpy(dtype=float)
     else:
         if name != _COVARIANCE:
             rows = full.index.union(rows)
-        known = columns.tolist()
-        later = [asset for asset in full.columns.tolist() if is_weight and asset not in known]
-        columns = labels_of(*known, *later)
+        known = len(columns)
+        if is_weight:
+            columns += [asset for asset in full.columns.tolist() if asset not in columns]
         left, right = _laid_out(full, rows, columns), _laid_out(seen, rows, columns)
         # No weight is the same as a weight of 0.
-        right[:, len(known) :][left[:, len(known) :] == 0.0] = 0.0
+        right[:, known:][left[:, known:] == 0.0] = 0.0
     if np.array_equal(left, right, equal_nan=True):
         return None
     size = 1.0 if is_weight else np.abs(left[np.isfinite(left)]).max(initial=0.0)
@@ -266,13 +265,14 @@ def _first_difference(name: str, full: pd.DataFrame, seen: pd.DataFrame) -> Diff
     return str(columns[column]), f"{rows[row]!s:.10}", *values
 
 
-def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: pd.Index) -> NDArray[np.float64]:
+def _laid_out(frame: pd.DataFrame, rows: pd.Index, columns: list[str]) -> NDArray[np.float64]:
     """A copy of the values at the rows and columns, NaN where the frame has none."""
     if not frame.index.equals(rows):
         frame = frame.reindex(index=rows)
+    place = {column: number for number, column in enumerate(frame.columns.tolist())}
     absent = np.full((len(frame), 1), np.nan)
     values = np.hstack([frame.to_numpy(dtype=float), absent])
-    return values[:, frame.columns.get_indexer(columns)]
+    return values[:, [place.get(column, -1) for column in columns]]
 
 
 def _finite(value: float) -> float | None:

@@ -171,10 +171,9 @@ class _Charges:
         prices = np.nan_to_num(market.prices)
         value = np.abs(book.trades * prices)[:, columns]
         self.value, self.fees, self.slipped = value.sum(axis=1), book.fees, book.slipped
-        shape = value.shape
+        self.unknown: Floats | None = None
         if market.impact is None:
             self.impact = self.capped = np.zeros(len(value))
-            self.unknown = np.full(len(value), np.nan)
             return
         rates = market.impact[:, columns]
         moved = rates * np.sqrt(value)
@@ -182,20 +181,20 @@ class _Charges:
         self.capped = (moved > LARGEST_IMPACT).sum(axis=1).astype(float)
         # What holders receive at the end of a life is charged nothing, and is no gap either.
         free = (market.fee[:, columns] == 0.0) & (market.slippage[:, columns] == 0.0)
-        self.unknown = np.where((rates == 0.0) & ~free, value, np.zeros(shape)).sum(axis=1)
+        self.unknown = np.where((rates == 0.0) & ~free, value, 0.0).sum(axis=1)
 
     def between(self, row: int, end: int) -> Mapping[str, float]:
         """Sums over the sessions from a row to before another."""
         rows = slice(row, end)
         fees, slipped = float(self.fees[rows].sum()), float(self.slipped[rows].sum())
-        impact = float(self.impact[rows].sum())
+        impact, unknown = float(self.impact[rows].sum()), self.unknown
         return {
             "charged_usd": fees + slipped,
             "traded_usd": float(self.value[rows].sum()),
             "fees_usd": fees,
             "spread_usd": slipped - impact,
             "impact_usd": impact,
-            "without_impact_usd": float(self.unknown[rows].sum()),
+            "without_impact_usd": np.nan if unknown is None else float(unknown[rows].sum()),
             "capped": float(self.capped[rows].sum()),
         }
 

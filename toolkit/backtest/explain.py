@@ -86,8 +86,9 @@ class Explanation:
         keep, with the rest in cash.
     status, fallbacks, unchecked
         As in `Allocation`.
-    locked, not_buyable
-        Assets that could not be traded, or not be bought.
+    locked, not_buyable, unknown_risk
+        Assets of the target that could not be traded, not be bought, or that lack the history
+        which sizing needs and are therefore not bought.
     """
 
     session: pd.Timestamp
@@ -104,11 +105,12 @@ class Explanation:
     unchecked: tuple[str, ...]
     locked: tuple[str, ...]
     not_buyable: tuple[str, ...]
+    unknown_risk: tuple[str, ...]
 
     @property
     def change(self) -> pd.Series:
-        """What was ordered less what was held: the trade in weights; cash balances it."""
-        return self.weights if self.current is None else self.weights - self.current
+        """The trade in weights of the book: what was sized less what was held."""
+        return self.sized if self.current is None else self.sized - self.current
 
     def as_json(self) -> dict[str, Any]:
         """The explanation as plain values; weights that are 0 everywhere are left out."""
@@ -126,6 +128,7 @@ class Explanation:
             "unchecked": list(self.unchecked),
             "cannot_be_traded": list(self.locked),
             "cannot_be_bought": list(self.not_buyable),
+            "too_little_history": list(self.unknown_risk),
             "limits": [vars(effect) for effect in self.limits],
             "without": [
                 {
@@ -186,6 +189,7 @@ def explain(
         unchecked=() if allocation is None else allocation.unchecked,
         locked=_refused(decision.tradable, target, decision.current),
         not_buyable=_refused(decision.buyable, target, None),
+        unknown_risk=() if program is None else _without_history(decision, target, panel),
     )
 
 
@@ -233,7 +237,7 @@ class _Ablation:
             if held is None:
                 held = pd.Series(0.0, index=target.index)
                 held[cash] = 1.0
-            return Without(name, None, held)
+            return Without(name, None, kept(held, self.share, cash))
         sized = target
         if self.program is not None:
             decision = replace(made.decision, target=target)
@@ -282,6 +286,21 @@ def _refused(
     if current is not None:
         concerned |= current > 0.0
     return tuple(str(asset) for asset in target.index[concerned & ~allowed])
+
+
+def _without_history(decision: Decision, target: pd.Series, panel: Panel) -> tuple[str, ...]:
+    """Assets of the target that an estimate which sizing reads does not know."""
+    lacking: set[str] = set()
+    wanted = {str(name) for name in target.index[target > 0.0]} - {str(panel.universe.cash)}
+    for known in (
+        None if decision.covariance is None else decision.covariance.columns,
+        None if decision.scenarios is None else decision.scenarios.columns,
+        None if decision.expected_returns is None else decision.expected_returns.index,
+        None if decision.betas is None else decision.betas.index,
+    ):
+        if known is not None:
+            lacking |= wanted - {str(name) for name in known}
+    return tuple(sorted(lacking))
 
 
 def _row_of(frame: pd.DataFrame, row: int) -> dict[str, float | None]:

@@ -1,8 +1,9 @@
 """The forward ledger: allocations written down before the market answered them.
 
-A file of JSON lines that only grows. Each line holds the SHA-256 of the line before it, so a line
-that is changed, removed or put in between shows. Lines cut off at the end do not: keep the hash of
-the last line elsewhere, it is what `hashpivot ledger` prints as the head.
+A file of JSON lines that only grows. Each line holds the SHA-256 of itself and of the line before
+it, so a line that is changed, removed or put in between shows. Lines cut off at the end, or a chain
+forged anew from some line on, do not: keep the hash of the last line elsewhere, it is what
+`hashpivot ledger` prints as the head.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ NOTHING_BEFORE = "0" * 64
 """What the first line holds in place of a hash."""
 
 _LARGEST_FILE_BYTES = 200_000_000
+_OWN = "sha256"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -81,8 +83,12 @@ class Entry:
 
     def line(self) -> bytes:
         """The entry as it is written, without the end of the line."""
-        text = json.dumps(asdict(self), sort_keys=True, allow_nan=False, separators=(",", ":"))
-        return text.encode()
+        content = asdict(self)
+        return _text({**content, _OWN: hashlib.sha256(_text(content)).hexdigest()})
+
+
+def _text(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
 
 
 def now() -> str:
@@ -194,10 +200,12 @@ def _verified(content: bytes, name: str) -> tuple[list[Entry], str]:
 def _entry(line: bytes, name: str, number: int) -> Entry:
     try:
         content = json.loads(line)
+        sound = _text(content) == line
+        own = content.pop(_OWN, None)
+        sound &= own == hashlib.sha256(_text(content)).hexdigest()
         entry = Entry(**content)
         entry.moment, entry.session  # noqa: B018 - that they can be read is the question
-        shares = [float(weight) for weight in entry.weights.values()]
-        sound = entry.line() == line and all(map(math.isfinite, shares)) and min(shares) > -1.0
+        sound &= all(math.isfinite(float(weight)) for weight in entry.weights.values())
     except (ValueError, TypeError, AttributeError):
         sound = False
     if not sound:

@@ -71,10 +71,9 @@ def risk_of_book(
         if table.empty:
             return None
         given = replace(plain, betas=table)
-        return {
-            str(name): float(measured(given, lambda book, to=name: book.beta(to)))
-            for name in table.columns
-        }
+        names = [str(name) for name in table.columns]
+        values = measured(given, lambda book: [float(book.beta(name)) for name in names])
+        return dict(zip(names, values, strict=True))
 
     return BookRisk(_known(volatility), _known(shortfall), _known(betas))
 

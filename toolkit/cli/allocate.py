@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -224,9 +223,9 @@ def _scores(entries: list[Entry], data: Path | None) -> list[Score]:
 
 def _write_trades(path: Path, proposal: Proposal) -> None:
     table = proposal.trades.table
-    traded: Iterable[Any] = table["units"] != 0.0
     columns = ["units", "price", "value", "cost", "days", "waits"]
+    traded = table[table["units"] != 0.0][columns]
     try:
-        table.loc[traded, columns].to_csv(path, index_label="asset", lineterminator="\n")
+        traded.to_csv(path, index_label="asset", lineterminator="\n")
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror}); give another.") from error

@@ -171,26 +171,27 @@ def _limits(told: Content) -> list[str]:
             if told["status"] == ("not sized")
             else []
         )
-    lines = ["", f"{'limit':<44}{'cap':>9}{'target':>9}{'sized':>9}"]
+    lines = ["", f"{'limit':<36}{'cap':>8}{'target':>9}{'sized':>8}"]
     for limit in told["limits"]:
         remarks = [
-            *(["changed the target"] if limit["changed_target"] else []),
+            *(["changes the target"] if limit["changed_target"] else []),
             *(["binds"] if limit["binding"] else []),
             *([f"relaxed by {plain(limit['relaxed'])}"] if limit["relaxed"] else []),
         ]
         worth = limit["shadow_price"]
         if worth is not None:
-            remarks.append(f"worth {plain(round(worth, 6))}")
-        name = limit["name"] if len(limit["name"]) <= 43 else limit["name"][:40] + "..."
+            remarks.append(f"worth {ratio(worth, 3)}")
+        name = limit["name"] if len(limit["name"]) <= 35 else limit["name"][:32] + "..."
         lines.append(
-            f"{name:<44}{plain(limit['cap']):>9}{_short(limit['at_target']):>9}"
-            f"{_short(limit['at_weights']):>9}  {', '.join(remarks)}".rstrip()
+            f"{name:<36}{plain(limit['cap']):>8}{_short(limit['at_target']):>9}"
+            f"{_short(limit['at_weights']):>8}  {', '.join(remarks)}".rstrip()
         )
     if any(limit["shadow_price"] is not None for limit in told["limits"]):
         lines.append("worth: return a year that moving the cap by 1 would bring, at the margin")
     for reason, names in (
         ("cannot be traded now", told["cannot_be_traded"]),
         ("cannot be bought now", told["cannot_be_bought"]),
+        ("too little history, so not bought", told["too_little_history"]),
     ):
         if names:
             lines += wrap(f"{reason}: {', '.join(names)}", _WIDTH)

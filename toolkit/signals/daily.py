@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from toolkit.clock import decision_times
+from toolkit.clock import DECIDED_AFTER
 from toolkit.errors import ConfigError, DataError
 from toolkit.panel import PRICE_FIELD, Field, Panel
 from toolkit.signals.epochs import epochs
@@ -52,7 +52,7 @@ def _bitcoin_price(panel: Panel) -> Field:
         return Field(empty, pd.DatetimeIndex([], tz="UTC"), close.unit, close.source)
     price = close.column(coins[0].id)
     priced = ~np.isnan(price)
-    first = decision_times(pd.DatetimeIndex([coins[0].usable_from]))[0]
+    first = pd.Timestamp(coins[0].usable_from) + DECIDED_AFTER
     moments = np.maximum(close.moments[priced], first.value)
     days, column = close.values.index[priced], labels_of("price")
     values = pd.DataFrame(price[priced, None], days, column, copy=False)

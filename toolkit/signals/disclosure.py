@@ -79,7 +79,7 @@ class ContractedMegawatts(Signal):
             + (weights.energised - weights.financed) * energised
         )
         mines = panel.members(MINERS).to_numpy()
-        return _frame(panel, np.where(mines, megawatts, np.nan))
+        return panel.frame(np.where(mines, megawatts, np.nan))
 
 
 @component
@@ -112,7 +112,7 @@ class DisclosedShare(Signal):
         if "mining_mw" in panel.fields:
             total = power + _known(panel, "mining_mw")
             np.divide(power, total, out=share, where=total > 0.0)
-        return _frame(panel, share)
+        return panel.frame(share)
 
 
 @component
@@ -191,7 +191,3 @@ def _known(panel: Panel, name: str) -> Floats:
     if not known.columns.equals(panel.universe.columns):
         known = known.reindex(columns=panel.universe.columns)
     return known.to_numpy()
-
-
-def _frame(panel: Panel, values: Floats) -> pd.DataFrame:
-    return pd.DataFrame(values, panel.sessions, panel.universe.columns, copy=False)

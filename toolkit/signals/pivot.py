@@ -151,7 +151,7 @@ def _mean(panel: Panel, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     exists = np.isfinite(values)
     count = exists.sum(axis=0)
     mean = np.where(exists, values, 0.0).sum(axis=0) / np.where(count > 0, count, np.nan)
-    return pd.DataFrame(mean, panel.sessions, panel.universe.columns, copy=False)
+    return panel.frame(mean)
 
 
 def _share(name: str, values: pd.DataFrame, panel: Panel) -> pd.DataFrame:

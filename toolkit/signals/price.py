@@ -54,7 +54,7 @@ class Momentum(Signal):
         late, early = prices[self.lookback :][: len(ends)], prices[: len(ends)]
         with np.errstate(divide="ignore", invalid="ignore"):
             change[ends.start :] = late / early - 1.0
-        return pd.DataFrame(change, panel.sessions, panel.universe.columns, copy=False)
+        return panel.frame(change)
 
 
 @component
@@ -77,16 +77,15 @@ class TrailingVolatility(Signal):
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """Trailing volatility: sessions x assets."""
-        returns = panel.returns()
-        listed = returns.notna().to_numpy()
+        returns = panel.returns().to_numpy()
+        listed = ~np.isnan(returns)
         traded = listed & panel.tradable().to_numpy()
-        moves = pd.DataFrame(np.where(traded, returns, np.nan), returns.index, returns.columns)
+        moves = panel.frame(np.where(traded, returns, np.nan))
         window = moves.rolling(self.lookback, min_periods=math.ceil(_TRADED * self.lookback))
         share = _within(traded, self.lookback) / self.lookback
         volatility = window.std().to_numpy() * np.sqrt(panel.periods_per_year * share)
         whole = _within(listed, self.lookback) == self.lookback
-        values = np.where(whole & (volatility > 0.0), volatility, np.nan)
-        return pd.DataFrame(values, index=returns.index, columns=returns.columns)
+        return panel.frame(np.where(whole & (volatility > 0.0), volatility, np.nan))
 
 
 def _within(flags: NDArray[np.bool_], lookback: int) -> NDArray[np.int64]:

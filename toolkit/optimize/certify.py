@@ -16,7 +16,7 @@ from toolkit.optimize.objectives import Objective
 from toolkit.optimize.roster import Flags, Floats, Roster
 
 TOLERANCE = 1e-6
-"""Largest excess over a limit or a bound, and error of the budget, of an answer that passes."""
+"""Largest excess over a limit in its unit, or a bound, and error of the budget, that passes."""
 
 SMALLEST_TRADE = 1e-4
 """Trades below this fraction of equity are not made."""
@@ -32,6 +32,8 @@ class Assessment:
     ----------
     values, excess
         By limit: the limited quantity, and how far it is beyond the cap (negative: room left).
+    units
+        By limit: its unit, or 1 where that is larger.
     hard
         Worst excess over a bound or error of the budget.
     totals
@@ -40,12 +42,13 @@ class Assessment:
 
     values: Floats
     excess: Floats
+    units: Floats
     hard: Floats
     totals: Floats
 
     def residuals(self, allowance: Floats) -> Floats:
         """Worst of everything that must hold, with limits widened by an allowance: a row each."""
-        limits = (self.excess - allowance).max(axis=1, initial=-np.inf)
+        limits = ((self.excess - allowance) / self.units).max(axis=1, initial=-np.inf)
         worst: Floats = np.maximum(self.hard, limits)
         return worst
 
@@ -62,6 +65,7 @@ class Certifier:
         self, roster: Roster, objective: Objective, limits: Sequence[Limit], cost: Cost | None
     ):
         self.roster, self.objective, self.limits, self.cost = roster, objective, limits, cost
+        self.units = np.array([min(1.0, limit.unit) for limit in limits])
 
     def assess(self, facts: Facts, portfolios: Sequence[Floats | None]) -> Assessment:
         """Everything about some portfolios; None is left out."""
@@ -77,7 +81,7 @@ class Certifier:
         totals = self.objective.expression(candidate)
         if self.cost is not None:
             totals = totals + self.cost.yearly(candidate)
-        return Assessment(values, excess, np.maximum(budget, beyond), totals)
+        return Assessment(values, excess, self.units, np.maximum(budget, beyond), totals)
 
     def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> Assessment | None:
         """What was measured of weights that pass; None where they do not.

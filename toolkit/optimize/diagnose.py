@@ -87,7 +87,7 @@ class Diagnosis:
             found = self._certifier.assess(facts, [weights])
             if not found.residuals(room)[0] <= TOLERANCE:
                 continue
-            excess = np.where(found.excess[0] > TOLERANCE, found.excess[0], 0.0)
+            excess = np.where(found.excess[0] > TOLERANCE * found.units, found.excess[0], 0.0)
             least = float((excess / self._problem(facts).units)[priced].sum())
             if answer.gap / max(1.0, least) < nearest:
                 best, nearest = excess, answer.gap / max(1.0, least)

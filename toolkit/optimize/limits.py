@@ -40,6 +40,15 @@ class Limit(ABC):
         def cap(self) -> float:
             """The number that the value is held to; a setting in most limits."""
 
+    @property
+    def unit(self) -> float:
+        """Size of the quantity: an excess is large or small against it.
+
+        Fractions of equity have 1. Where the cap has the unit of the risk model, so that all would
+        shrink together in another one, it is the cap.
+        """
+        return 1.0
+
     @abstractmethod
     def value(self, candidate: Candidate) -> Any:
         """The limited quantity."""
@@ -168,6 +177,11 @@ class MaxVolatility(Limit):
 
     cap: Positive
 
+    @property
+    def unit(self) -> float:
+        """The cap."""
+        return self.cap
+
     def value(self, candidate: Candidate) -> Any:
         """Annual volatility."""
         return candidate.volatility()
@@ -193,6 +207,11 @@ class MaxExpectedShortfall(Limit):
 
     cap: Positive
     level: Level = 0.95
+
+    @property
+    def unit(self) -> float:
+        """The cap."""
+        return self.cap
 
     def value(self, candidate: Candidate) -> Any:
         """Expected shortfall."""
@@ -240,6 +259,11 @@ class MaxTrackingError(Limit):
     needs: ClassVar[tuple[str, ...]] = ("target", "covariance")
 
     cap: Positive
+
+    @property
+    def unit(self) -> float:
+        """The cap."""
+        return self.cap
 
     def value(self, candidate: Candidate) -> Any:
         """Tracking error."""

@@ -95,8 +95,9 @@ class BestWeights:
         if cost is not None and not cost.free:
             value = value + cost.yearly(candidate)
         self._allowances = [cvxpy.Parameter() for _ in limits]
+        self._units = np.array([limit.unit for limit in limits])
         held = [
-            limit.excess(candidate) <= allowance
+            limit.excess(candidate) / limit.unit <= allowance
             for limit, allowance in zip(limits, self._allowances, strict=True)
         ]
         problem = cvxpy.Problem(cvxpy.Minimize(value), [*candidate.constraints, *held])
@@ -105,7 +106,7 @@ class BestWeights:
     def solve(self, facts: Facts, allowance: Floats, way: Way = WAYS[0]) -> tuple[Floats, Answer]:
         """Weights and the answer they come from."""
         values = self._candidate.values(facts)
-        values.update(zip(self._allowances, allowance, strict=True))
+        values.update(zip(self._allowances, allowance / self._units, strict=True))
         answer = self._compiled.solve(values, self._objective.unit(facts), way)
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer

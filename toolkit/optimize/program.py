@@ -211,12 +211,12 @@ class Program:
         def against(hurdle: float) -> _Optimum | None:
             return self._first(replace(facts, hurdle=hurdle), allowance, margin, _ALL)
 
-        return self._sharpe.best(facts, allowance + margin, against)
+        return self._sharpe.best(facts, allowance + margin * self._certifier.units, against)
 
     def _first(self, facts: Facts, allowance: Floats, margin: float, tries: int) -> _Optimum | None:
         """The first answer that passes."""
-        failed = False
-        for raw, answer in islice(self._answers(facts, allowance + margin), tries):
+        failed, wider = False, allowance + margin * self._certifier.units
+        for raw, answer in islice(self._answers(facts, wider), tries):
             found = self._checked(facts, raw, answer, allowance)
             if found is not None:
                 return replace(found, second=failed)
@@ -245,7 +245,7 @@ class Program:
             weights,
             found,
         )
-        binding = found.excess[0] >= -TOLERANCE
+        binding = found.excess[0] >= -TOLERANCE * found.units
         return _Optimum(facts, weights, kept, total, binding, answer, gap, measured)
 
     def _without_ratio(self, decision: Decision) -> Allocation:
@@ -267,7 +267,8 @@ class Program:
         if conflict and mode == "keep":
             return self._kept(facts, slacks)
         for margin in _MARGINS:
-            allowance = np.where(slacks > 0.0, slacks + margin, 0.0)
+            wider = slacks + margin * self._certifier.units
+            allowance = np.where(slacks > 0.0, wider, 0.0)
             found = self._optimum(facts, allowance, min(margin, 0.9 * TOLERANCE), _ALL)
             if found is not None and self._sharpe is not None and found.facts.hurdle == 0.0:
                 return self._without_ratio(decision)
@@ -314,8 +315,9 @@ class Program:
         else:
             found = solved.measured
         excess = found.excess[0]
-        beyond = np.where(excess > TOLERANCE, excess, 0.0)
-        binding = excess >= -TOLERANCE
+        near = TOLERANCE * found.units
+        beyond = np.where(excess > near, excess, 0.0)
+        binding = excess >= -near
         if solved:
             binding |= solved.binding
         names = [limit.name for limit in self._limits]

@@ -140,7 +140,8 @@ class InvestorsDilemma(Strategy):
         # A session's return is that of the baskets as they were at the last one's end.
         held = np.concatenate([np.zeros_like(composition[:, :1]), composition[:, :-1]], axis=1)
         moves = _mean_over(panel.returns().to_numpy(), held)
-        returns = pd.DataFrame(moves.T, panel.sessions, labels_of(*BASKETS))
+        # Plain objects as labels, since every week chooses among them.
+        returns = pd.DataFrame(moves.T, panel.sessions, pd.Index(list(BASKETS), dtype=object))
         momentum = _mean_over(values["momentum"].to_numpy(), composition).T
         momentum /= np.sqrt(self.lookback / year)
         weights = np.full(composition.shape[1:], np.nan)

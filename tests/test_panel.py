@@ -435,3 +435,47 @@ def test_the_digest_changes_with_anything_that_can_change_a_result():
 def test_the_panel_knows_how_many_of_its_sessions_make_a_year():
     assert panel_of(CASH).periods_per_year == 252.0
     assert replace(panel_of(CASH), clock="24/7").periods_per_year == 365.0
+
+
+# What is computed once
+
+
+def test_what_was_derived_is_kept_by_its_panel_and_reaches_no_other():
+    panel, asked = panel_of(CASH, COIN, blocks=daily("blocks", 1)), []
+
+    def rows_of(one: Panel) -> int:
+        def count() -> int:
+            asked.append(one)
+            return len(one.field("blocks").values)
+
+        return one.derived("rows", count)
+
+    assert rows_of(panel) == rows_of(panel) == len(panel.field("blocks").values)
+    assert len(asked) == 1
+    past = panel.until(MONDAY)
+    # Friday, whose row is public on Saturday, and the Sunday before: each day up to Sunday's.
+    assert rows_of(past) == (MONDAY - SESSIONS[0]).days
+    assert rows_of(replace(panel)) == rows_of(panel)
+    assert len(asked) == 3
+    assert panel.until(MONDAY) is not past
+
+
+def test_a_field_of_one_column_has_the_rows_and_moments_of_the_one_it_is_derived_from():
+    blocks = daily("blocks", 1)
+    doubled = blocks.derive("twice", 2.0 * blocks.column(), "1")
+    pd.testing.assert_frame_equal(
+        doubled.values,
+        blocks.apply(lambda rows: 2.0 * rows, "1").values.set_axis(["twice"], axis=1),
+    )
+    assert doubled.available_at.equals(blocks.available_at)
+    assert doubled.column("twice")[3] == 6.0
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_labels_and_moments_are_nanoseconds_in_whatever_unit_the_index_counts(unit):
+    source = daily("blocks", 1)
+    values = source.values.set_axis(source.values.index.as_unit(unit))
+    other = Field(values, source.available_at.as_unit(unit), "1", "drawn")
+    np.testing.assert_array_equal(other.labels, source.labels)
+    np.testing.assert_array_equal(other.moments, source.moments)
+    assert pd.Timestamp(source.moments[0], tz="UTC") == source.available_at[0]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from toolkit.errors import ConfigError
 from toolkit.panel import Panel
 from toolkit.signals.signal import Signal
-from toolkit.strategy import Strategy, share_equally, share_in_proportion
+from toolkit.strategy import Strategy, decided_where, share_equally, share_in_proportion
 from toolkit.universe import Universe
 
 drawn = settings(deadline=None, derandomize=True)
@@ -106,3 +106,11 @@ def test_shares_are_in_proportion_to_positive_scores_and_zero_elsewhere(rows):
         expected = [score / total if total > 0.0 else 0.0 for score in positive]
         assert row == pytest.approx(expected, abs=1e-15)
         assert row.sum() == pytest.approx(1.0 if total > 0.0 else 0.0, abs=1e-12)
+
+
+def test_of_flags_by_asset_one_decides_a_session():
+    weights = pd.DataFrame(0.5, SESSIONS, ["A", "B"])
+    flags = np.array([[True, False], [False, False], [False, True], [True, True]])
+    by_asset, by_session = decided_where(weights, flags), decided_where(weights, flags.any(axis=1))
+    assert by_asset.notna().to_numpy().tolist() == [[True] * 2, [False] * 2, [True] * 2, [True] * 2]
+    pd.testing.assert_frame_equal(by_asset, by_session)

@@ -13,6 +13,7 @@ from toolkit.network.forecast import (
     FIT_EPOCHS,
     RetargetPrior,
     fit_prior,
+    forecast_epochs,
     forecast_retarget,
     forecast_retargets,
 )
@@ -202,6 +203,20 @@ def test_many_moments_are_forecast_as_each_alone() -> None:
     for row, prior in enumerate(priors):
         alone = forecast_retarget(difficulty[row], int(blocks[row]), elapsed[row], prior)
         assert many.iloc[row].to_dict() == asdict(alone)
+
+
+def test_moments_of_many_epochs_are_forecast_with_what_each_knew_of_the_past() -> None:
+    random = np.random.default_rng(9)
+    levels = 1e13 * np.exp(np.cumsum(0.05 * random.standard_normal(40)))
+    epoch, blocks = np.array([26, 30, 30, 39]), np.array([100, 700, 1500, 2016])
+    many = forecast_epochs(levels, epoch, blocks, 610.0 * blocks)
+    for row, one in enumerate(epoch):
+        prior = fit_prior(levels[: one + 1])
+        alone = forecast_retarget(levels[one], int(blocks[row]), 610.0 * blocks[row], prior)
+        for name, value in asdict(alone).items():
+            assert many[name][row] == pytest.approx(value, rel=1e-12, abs=1e-15)
+    with pytest.raises(InsufficientHistoryError, match="fit_prior"):
+        forecast_epochs(levels, epoch - 1, blocks, 610.0 * blocks)
 
 
 # Bad input

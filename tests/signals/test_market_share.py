@@ -83,6 +83,13 @@ def estimate(panel):
     return MarketShare().estimate(panel)
 
 
+def test_who_writes_into_a_share_changes_it_for_nobody_else(panel, estimate):
+    before = estimate.market_share.copy(deep=True)
+    MarketShare().compute(panel).iloc[:] = 0.5
+    MarketShare().estimate(panel).market_share.loc[:, "HOST"] = 0.5
+    pd.testing.assert_frame_equal(MarketShare().compute(panel), before)
+
+
 def repriced(panel: Panel, returns: pd.DataFrame) -> Panel:
     """The panel with other returns of some of its assets, by session."""
     close = panel.fields["close"]

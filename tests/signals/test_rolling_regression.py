@@ -63,6 +63,22 @@ def assert_same_fit(one: RollingFit, other: RollingFit, tolerance: float) -> Non
 # Against brute force
 
 
+def test_a_series_that_begins_late_is_fitted_as_it_is_alone():
+    returns, factors = market(rows=300, series=6)
+    for column, begins in enumerate((200, 0, 290, 50, 0, 120)):
+        returns.iloc[:begins, column] = np.nan
+    together = rolling_regression(returns, factors, SHORT)
+    for column, name in enumerate(returns):
+        own = {"own": factors["own"][[name]], "common": factors["common"]}
+        alone = rolling_regression(returns[[name]], own, SHORT)
+        for found, expected in (
+            (together.coefficients[:, [column]], alone.coefficients),
+            (together.covariance[:, [column]], alone.covariance),
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+            assert np.isfinite(found).any() == (column != 2)
+
+
 @pytest.mark.parametrize("window", [SHORT, Window(126, 6), Window(84, 4)])
 def test_points_errors_and_fit_are_those_of_each_window_alone(window):
     returns, factors = market()

@@ -97,13 +97,22 @@ def fit_windows(data: Array, window: Window) -> WindowFits:
     data
         Ones, the series and its factors: (2 + factors) x rows x series, all 0 on incomplete rows.
     """
+    windows, series = data.shape[1] - window.sessions + 1, data.shape[2]
     at_once = max(1, _AT_ONCE // data.shape[1])
-    firsts = range(0, data.shape[2], at_once)
-    parts = [_fit(data[:, :, first : first + at_once], window) for first in firsts]
-    names = [entry.name for entry in fields(WindowFits)]
-    return WindowFits(
-        **{name: np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names}
-    )
+    present = data[0] > 0.0
+    # Those that begin together are fitted together, from the first window that any of them is in.
+    order = np.argsort(np.argmax(present, axis=0), kind="stable")
+    whole: dict[str, Array] = {}
+    for place in range(0, series, at_once):
+        columns = order[place : place + at_once]
+        start = max(0, int(np.argmax(present[:, columns].any(axis=1))) - window.sessions + 1)
+        part = _fit(np.ascontiguousarray(data[:, start:, columns]), window)
+        for entry in fields(WindowFits):
+            fitted = getattr(part, entry.name)
+            if entry.name not in whole:
+                whole[entry.name] = np.zeros((windows, series, *fitted.shape[2:]), fitted.dtype)
+            whole[entry.name][start:, columns] = fitted
+    return WindowFits(**whole)  # type: ignore[arg-type]
 
 
 def _fit(data: Array, window: Window) -> WindowFits:
@@ -133,9 +142,7 @@ def _fit(data: Array, window: Window) -> WindowFits:
     meat = np.zeros((size - 2, size - 2, *count.shape))
     for start in starts:
         block = blocks[:, start : start + windows]
-        residual, *products = (
-            np.einsum("awn,awn->wn", block[place[row]], weights) for row in (0, *range(2, size))
-        )
+        residual, *products = (_product(block, place[row], weights) for row in (0, *range(2, size)))
         score = np.stack(products) - mean[2:] * residual
         meat += score[:, None] * score[None]
     few = window.blocks / (window.blocks - 1.0)
@@ -152,6 +159,14 @@ def _fit(data: Array, window: Window) -> WindowFits:
         still=np.moveaxis(still, 0, -1),
         inflation=inflation,
     )
+
+
+def _product(block: Array, places: NDArray[np.int64], weights: Array) -> Array:
+    """Sum of some of a block's moments, each times its weight."""
+    total: Array = block[places[0]] * weights[0]
+    for place, weight in zip(places[1:], weights[1:], strict=True):
+        total += block[place] * weight
+    return total
 
 
 def _block_moments(data: Array, block: int) -> tuple[Array, NDArray[np.int64]]:

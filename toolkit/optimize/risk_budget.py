@@ -31,7 +31,8 @@ class RiskBudget(Objective):
     `Allocation.achieved`.
 
     The assets are those with a positive target, which together keep the target's weight; without a
-    target all that can be bought, fully invested.
+    target all that can be bought, fully invested. Who has no covariance yet, and so cannot be
+    bought, has no budget.
 
     Parameters
     ----------
@@ -79,10 +80,10 @@ class RiskBudget(Objective):
         chosen = np.flatnonzero(budgets > 0.0)
         risk = facts.known_risk()
         for place in chosen.tolist():
-            if not (risk.known[place] and risk.matrix[place, place] > 0.0):
+            if not risk.matrix[place, place] > 0.0:
                 raise DataError(
-                    f"{roster.index[place]} has a risk budget on {facts.session.date()} and no "
-                    "variance in the covariance; leave its target at 0 until it has."
+                    f"{roster.index[place]} has a risk budget on {facts.session.date()} and a "
+                    "variance of 0 in the covariance; leave its target at 0, or correct its prices."
                 )
         aim = np.zeros(len(roster))
         shares = budgeted_weights(risk.matrix[np.ix_(chosen, chosen)], budgets[chosen])
@@ -124,7 +125,7 @@ class RiskBudget(Objective):
             budgets[inside] = budget / max(int(inside.sum()), 1)
         if self.sleeves:
             budgets[~roster.members(tuple(self.sleeves), facts.session)] = 0.0
-        budgets = np.where(able, budgets, 0.0)
+        budgets = np.where(able & facts.known_risk().known, budgets, 0.0)
         return budgets, invested if budgets.any() else 0.0
 
 

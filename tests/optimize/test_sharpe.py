@@ -164,3 +164,22 @@ def test_a_conflict_is_relaxed_before_the_ratio_is_looked_for(market):
     assert found.status == "relaxed"
     alone = Optimizer(MaximumSharpe(), ()).compile(made.assets).solve(decision)
     assert ratio(found.weights, decision) == pytest.approx(ratio(alone.weights, decision), rel=1e-6)
+
+
+def test_the_price_of_a_limit_is_the_return_that_more_room_is_worth(market):
+    made = market(4, 5)
+    decision = with_returns(made, 4, current=None, target=None)
+    returns = decision.expected_returns.drop("CASH")
+    decision = replace(decision, expected_returns=returns)
+    program = Optimizer(MaximumSharpe(), (MaxWeight(0.3),)).compile(made.risky)
+    prices = program.shadow_prices(decision)
+    assert set(prices) == {"MaxWeight"}
+    wider = Optimizer(MaximumSharpe(), (MaxWeight(0.301),)).compile(made.risky)
+    ratios, weights = [], None
+    for each in (program, wider):
+        weights = each.solve(decision).weights
+        risk = np.sqrt(weights @ decision.covariance @ weights)
+        ratios.append(weights @ returns / risk)
+    gained = (ratios[1] - ratios[0]) * risk / 0.001
+    assert prices["MaxWeight"] > 0.0
+    assert prices["MaxWeight"] == pytest.approx(gained, rel=0.02)

@@ -135,14 +135,17 @@ class Program:
         if allocation.status != "optimal":
             return {}
         facts = self.optimizer.objective.prepare(self._facts(decision), self.roster)
-        prices = {}
+        wider, prices = np.zeros(len(self._limits)), {}
+        best = self._optimum(facts, wider)
         for place, limit in enumerate(self._limits):
-            if limit.name in allocation.binding:
-                wider = np.zeros(len(self._limits))
-                wider[place] = step * max(abs(limit.cap), 0.01)
-                least, most = (self._optimum(facts, each) for each in (0.0 * wider, wider))
-                if least is not None and most is not None:
-                    prices[limit.name] = (least.total - most.total) / wider[place]
+            if best is not None and limit.name in allocation.binding:
+                more = step * max(abs(limit.cap), 0.01)
+                wider[place] = more
+                # Against the same hurdle: the best for a larger one are all worth nothing.
+                found = self._first(best.facts, wider, 0.0, _ALL)
+                wider[place] = 0.0
+                if found is not None:
+                    prices[limit.name] = (best.total - found.total) / more
         return prices
 
     def measure(

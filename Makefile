@@ -1,6 +1,8 @@
 # Everything a fresh machine with Python 3.11+ (venv included) and make needs: `make demo`, `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# Small matrices: threads of linear algebra would only wait for one another.
+export OPENBLAS_NUM_THREADS ?= 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test check lock clean

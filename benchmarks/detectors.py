@@ -13,10 +13,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from marked_page import numbers_given, tell
 
 from toolkit.data.sample import SampleMarket
 from toolkit.data.sample_truth import Truth
@@ -30,9 +30,6 @@ from toolkit.signals.difficulty import (
     NonPriceExit,
 )
 from toolkit.signals.published import PublishedSignal
-
-PAGE = Path(__file__).parents[1] / "docs" / "detectors.md"
-BEGIN, END = "<!-- measured by benchmarks/detectors.py -->", "<!-- end of what is measured -->"
 
 SEEDS = 50
 SETTLING = pd.Timedelta(days=800)
@@ -335,16 +332,10 @@ def tables(cases: Sequence[Case], scores: Sequence[Score], judged: pd.DataFrame)
 
 
 def main() -> int:
-    numbers = [int(word) for word in sys.argv[1:] if not word.startswith("-")]
+    numbers = numbers_given()
     cases = [case(seed) for seed in range(*(numbers or [SEEDS]))]
     text = tables(cases, [score(one, cases) for one in DETECTORS], verdicts(cases))
-    if "--write" not in sys.argv:
-        print(text)
-        return 0
-    page = PAGE.read_text(encoding="utf-8")
-    head, rest = page.split(BEGIN)
-    tail = rest.split(END)[1]
-    PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+    tell(text, "detectors.md", "detectors.py")
     return 0
 
 

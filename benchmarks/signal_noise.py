@@ -16,10 +16,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from marked_page import numbers_given, tell
 
 from toolkit.clock import decision_times, sessions_between
 from toolkit.network.difficulty import BLOCK_SECONDS, BLOCKS_PER_EPOCH, EPOCH_SECONDS
@@ -41,9 +41,6 @@ from toolkit.signals.economics import HashPricePercentile
 from toolkit.signals.issuance import PuellMultiple
 from toolkit.signals.published import PublishedSignal
 from toolkit.universe import Asset, Membership, Sleeve, Universe
-
-PAGE = Path(__file__).parents[1] / "docs" / "signals.md"
-BEGIN, END = "<!-- measured by benchmarks/signal_noise.py -->", "<!-- end of what is measured -->"
 
 GROWTHS = (0.0, 0.25, 0.50)
 YEARS, SEED, YEARS_A_CHAIN = 1_000, 1, 20
@@ -276,16 +273,10 @@ def tables(years: int, seed: int) -> str:
 
 
 def main() -> int:
-    numbers = [int(word) for word in sys.argv[1:] if not word.startswith("-")]
+    numbers = numbers_given()
     years, seed = [*numbers, *(YEARS, SEED)[len(numbers) :]]
     text = tables(years, seed)
-    if "--write" not in sys.argv:
-        print(text)
-        return 0
-    page = PAGE.read_text(encoding="utf-8")
-    head, rest = page.split(BEGIN)
-    tail = rest.split(END)[1]
-    PAGE.write_text(f"{head}{BEGIN}\n\n{text}\n\n{END}{tail}", encoding="utf-8")
+    tell(text, "signals.md", "signal_noise.py")
     return 0
 
 

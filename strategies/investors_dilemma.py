@@ -201,6 +201,8 @@ class InvestorsDilemma(Strategy):
         told += [("momentum", {name: 1.0}, rise) for name, rise in rises.items()]
         views = []
         for name, portfolio, strength in told:
+            if self.confidence[name] == 0.0:
+                continue
             if math.isnan(strength) or any(part not in names for part in portfolio):
                 continue
             held = np.array([portfolio.get(part, 0.0) for part in names])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit import cli
 from toolkit.clock import sessions_between
 from toolkit.record import RunRecord
 
@@ -109,20 +107,6 @@ def folder(tmp_path, monkeypatch) -> Path:
     (data / "files.toml").write_text(FILES)
     (tmp_path / "mix.toml").write_text(EXPERIMENT)
     return data
-
-
-@pytest.fixture
-def call(monkeypatch, capsys) -> Call:
-    """Runs a command inside this process: exit code, stdout, stderr."""
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hashpivot", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        text = capsys.readouterr()
-        return int(ended.value.code), text.out, text.err
-
-    return called
 
 
 @pytest.fixture
@@ -497,3 +481,21 @@ def test_a_runs_folder_below_a_file_is_refused(folder, refused):
 def test_an_audit_refuses_bad_input_as_a_run_does(folder, refused, command):
     (folder / "coin.csv").unlink()
     refused(3, "'coin.csv'", arguments=(command, "mix.toml", "--data", "data"))
+
+
+def test_what_of_an_own_table_of_announcements_was_not_heard_is_told(call, folder):
+    table = "announce_date,ticker,event_type\n2023-06-05,SHARE,colo_kontract\n"
+    (folder / "pivot_events.csv").write_text(table)
+    code, out, err = call("pivot", "status", "--data", "data", "--json")
+    assert (code, out.count("\n")) == (0, 1)
+    assert "not available: date_quality, publication_time, mw," in err
+    assert "read by no signal: colo_kontract" in err
+
+
+def test_signals_that_a_folder_cannot_give_are_said_not_to_be_available(call, folder):
+    code, out, _ = call("signals", "--data", "data", "--json")
+    cards = {card["name"]: card for card in json.loads(out)["signals"]}
+    assert code == 0
+    assert cards["momentum"]["judged"] == "across assets"
+    assert "difficulty" in cards["epoch_change"]["missing"]
+    assert "hash_price" in cards["kappa_spread"]["missing"]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from toolkit import cli, errors
+from toolkit import errors
 from toolkit.record import RunRecord
 
 COMMAND = Path(sys.executable).with_name("hashpivot")
@@ -39,22 +39,6 @@ class Peeker(Strategy):
 '''
 
 Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch, capsys) -> Call:
-    """Runs a command inside this process, in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HASHPIVOT_RUNS", raising=False)
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hashpivot", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        text = capsys.readouterr()
-        return int(ended.value.code), text.out, text.err
-
-    return called
 
 
 def fresh(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -498,3 +482,19 @@ def test_a_wrong_usage_exits_with_2_and_one_line(call, arguments):
     assert err.startswith("hashpivot: ")
     assert err.count("\n") == 1
     assert "--help" in err
+
+
+@pytest.mark.parametrize("group", ["network", "pivot"])
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--end", "2021-02-30"), 2, "--end"),
+        (("--end", "1999-01-04"), 3, "1999-01-04"),
+        (("--data", "nowhere"), 3, "nowhere"),
+    ],
+)
+def test_status_of_what_is_not_there_is_refused(call, group, arguments, code, said):
+    found, out, err = call(group, "status", *arguments)
+    assert (found, out) == (code, "")
+    assert err.startswith("hashpivot: ")
+    assert said in err

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from toolkit import cli
 from toolkit.config import DataSettings, panel_of
 from toolkit.signals.disclosure import ContractedMegawatts
 from toolkit.signals.pivot import PivotMomentum, PivotShare
@@ -31,18 +30,9 @@ KEYS = {
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys) -> Call:
-    """Runs a command inside this process, in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hashpivot", "pivot", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        text = capsys.readouterr()
-        return int(ended.value.code), text.out, text.err
-
-    return called
+def call(call):
+    """Runs a command of the group inside this process, in an empty folder."""
+    return partial(call, "pivot")
 
 
 @pytest.fixture(scope="module")
@@ -103,21 +93,6 @@ def test_status_for_readers_has_a_line_a_miner_and_says_that_it_is_simulated(cal
     lines = out.splitlines()
     assert "SIMULATED" in lines[0]
     assert [line.split()[0] for line in lines[3 : 3 + len(names)]] == names
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (("--end", "2021-02-30"), 2, "--end"),
-        (("--end", "1999-01-04"), 3, "1999-01-04"),
-        (("--data", "nowhere"), 3, "nowhere"),
-    ],
-)
-def test_status_of_what_is_not_there_is_refused(call, arguments, code, said):
-    found, out, err = call("status", *arguments)
-    assert (found, out) == (code, "")
-    assert err.startswith("hashpivot: ")
-    assert said in err
 
 
 @real

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from toolkit import cli
 from toolkit.signals.reading import GAUGES
 
 FOLDER = os.environ.get("HASHPIVOT_DATA")
 real = pytest.mark.skipif(FOLDER is None, reason="HASHPIVOT_DATA names no folder of real data")
-NAMES = ["momentum", "trailing_volatility", *(gauge.name for gauge in GAUGES)]
+PIVOT = [
+    "market_share", "disclosed_share", "pivot_share", "pivot_momentum", "sector_pivot", "pivot_alarm",
+    "contracted_megawatts", "disclosure_count", "kappa_spread",
+]  # fmt: skip
+NAMES = ["momentum", "trailing_volatility", *(gauge.name for gauge in GAUGES), *PIVOT]
 
 Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys) -> Call:
-    """Runs the command inside this process, in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hashpivot", "signals", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        text = capsys.readouterr()
-        return int(ended.value.code), text.out, text.err
-
-    return called
+def call(call):
+    """Runs the command inside this process, in an empty folder."""
+    return partial(call, "signals")
 
 
 def test_json_has_a_card_a_signal_and_is_marked_simulated(call):
@@ -42,7 +36,13 @@ def test_json_has_a_card_a_signal_and_is_marked_simulated(call):
     assert answer["simulated"] is True
     assert [card["name"] for card in answer["signals"]] == NAMES
     for card in answer["signals"]:
+        if card["name"] == "disclosed_share":
+            # No table of capacities is shipped.
+            assert (card["judged"], card["scores"]) == ("not available", [])
+            assert "no value" in card["missing"]
+            continue
         assert card["judged"] in ("across assets", "over time")
+        assert card["missing"] == ""
         assert [score["horizon"] for score in card["scores"]] == [1, 5, 21, 63]
 
 
@@ -52,7 +52,8 @@ def test_the_table_says_what_it_is_and_how_much_is_chance(call):
     lines = out.splitlines()
     assert "SIMULATED" in lines[0]
     assert "by chance" in out
-    assert [line.split()[0] for line in lines[-len(NAMES) :]] == NAMES
+    assert [line.split()[0] for line in lines[6 : 6 + len(NAMES)]] == NAMES
+    assert lines[-1].startswith("disclosed_share is not available: ")
 
 
 @real

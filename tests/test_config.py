@@ -314,7 +314,13 @@ def test_the_resolved_file_states_every_override(folder):
 def test_the_resolved_file_states_what_was_left_to_the_default(folder):
     resolved = tomllib.loads(experiment(folder).origin().config)
     assert resolved["schedule"]["every"] == "month"
-    assert resolved["cost"] == {"fee_bps": 5.0, "half_spread_bps": 3.0, "slippage_bps": 2.0}
+    assert resolved["cost"] == {
+        "kind": "ProportionalCost",
+        "fee_bps": 5.0,
+        "half_spread_bps": 3.0,
+        "slippage_bps": 2.0,
+        "holding_years": 1.0,
+    }
     assert resolved["account"] == {"initial_cash": 1e6, "fill_delay": 1}
 
 
@@ -365,3 +371,4 @@ def test_assets_are_left_out_of_the_data_on_demand():
     panel = Experiment.from_toml("equal_weight", ['data.without=["TENSOR", "ORPHAN"]']).panel()
     assert not {"TENSOR", "ORPHAN"} & set(panel.universe.ids)
     assert "TENSOR" not in panel.prices()
+    assert [n.asset for n in panel.notices if n.kind == "left_out"] == ["TENSOR", "ORPHAN"]

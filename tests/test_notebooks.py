@@ -16,7 +16,7 @@ def outputs(path: Path, folder: Path) -> list:
     """What the cells of a notebook show, run in a folder."""
     done = NotebookClient(
         jupytext.read(path),
-        timeout=1200,
+        timeout=300,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     ).execute()

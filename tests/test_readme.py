@@ -114,6 +114,9 @@ def test_every_command_shown_is_tested_here_or_needs_a_machine_or_a_folder_of_it
         ".venv/bin/hashpivot run difficulty_rotation --data path/to/data",
         "hashpivot run ideas/calm_coins.toml",
         "hashpivot audit ideas/calm_coins.toml",
+        "hashpivot allocate pivot_rotation --data path/to/data --holdings holdings.csv --record",
+        "hashpivot explain latest 2025-03-31",
+        "hashpivot ledger --data path/to/data",
         "hashpivot network status --data path/to/data",
         "hashpivot network simulate ai-exodus --plot exodus.svg",
         "hashpivot network simulate a_third_leaves.toml",
@@ -126,7 +129,7 @@ def test_every_command_and_option_it_names_is_there():
     named = set(re.findall(r"--[a-z][a-z-]+", TEXT))
     helps = "".join(
         typed(f"hashpivot {command} --help", ROOT).stdout
-        for command in ("run", "audit", "network simulate")
+        for command in ("run", "audit", "allocate", "explain", "ledger", "network simulate")
     )
     assert named
     assert {name for name in named if name not in helps} == set()
@@ -136,7 +139,8 @@ def test_its_table_names_every_command(capsys):
     table = set(re.findall(r"^\| `hashpivot ([a-z ]*[a-z])", TEXT, re.MULTILINE))
     network = {"network status", "network simulate", "network scenarios"}
     own = {"run", "audit", "report", "strategies", "signals", "pivot status", "doctor"}
-    assert table == own | network
+    today = {"allocate", "explain", "ledger"}
+    assert table == own | today | network
 
 
 def test_its_exit_codes_are_those_of_the_errors():

@@ -54,14 +54,26 @@ def _plain(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(days.as_unit("ns").to_numpy())
 
 
+def first_close(clock: ClockName, session: pd.Timestamp) -> pd.Timestamp:
+    """Moment (UTC) of a session's first close: New York's, early ones too, or the day's end."""
+    if clock == "24/7":
+        return decision_times(pd.DatetimeIndex([session]))[0]
+    return pd.Timestamp(_exchange_closes().loc[session])
+
+
 @cache
 def _exchange_sessions() -> pd.DatetimeIndex:
     """Every session the calendar can tell: building it once is what takes long."""
+    return _plain(pd.DatetimeIndex(_exchange_closes().index))
+
+
+@cache
+def _exchange_closes() -> pd.Series:
     import exchange_calendars
 
     # Two weeks beyond the end: whether the last session ends a week must be answerable.
     calendar = exchange_calendars.get_calendar("XNYS", start=_EARLIEST, end="2036-01-15")
-    return _plain(calendar.sessions)
+    return pd.Series(calendar.closes)
 
 
 DECIDED_AFTER = pd.Timedelta(days=1)

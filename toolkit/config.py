@@ -6,12 +6,8 @@ The same experiment runs in a script, in a notebook and behind ``hashpivot run``
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
-import re
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import date
 from inspect import isabstract
 from pathlib import Path
@@ -20,23 +16,25 @@ from typing import Any
 
 import tomli_w
 
+from toolkit import optimize
+from toolkit.backtest import overlays
 from toolkit.backtest.backtester import Backtester, Checks, FillDelay
 from toolkit.backtest.engine import Progress
+from toolkit.backtest.market_view import Outlook
 from toolkit.backtest.result import BacktestResult, Origin
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import ClockName
 from toolkit.data.source import DataSource
-from toolkit.errors import ConfigError, ToolkitError, suggestion
-from toolkit.optimize import limits, objectives
-from toolkit.optimize.costs import ProportionalCost
+from toolkit.errors import ConfigError, suggestion
+from toolkit.optimize.costs import Cost
 from toolkit.optimize.optimizer import Optimizer
-from toolkit.panel import Panel
-from toolkit.risk import estimators
-from toolkit.settings import SHIPPED, locate, read_settings, shipped_folder
+from toolkit.panel import Notice, Panel
+from toolkit.risk import estimators, scenarios
+from toolkit.risk.stress import Stress
+from toolkit.settings import locate, read_settings, shipped_folder
 from toolkit.strategy import Strategy
+from toolkit.strategy_module import find_strategy
 from toolkit.units import Positive, component, settings_of
-
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,5}")
 
 
 @component
@@ -91,7 +89,14 @@ def panel_of(settings: DataSettings, beside: Path = Path()) -> Panel:
 
         source, universe = open_folder(beside / settings.folder, shipped_folder())
     universe = universe.leave_out(settings.without)
-    return assemble([source], universe, settings.clock, settings.start, settings.end)
+    panel = assemble([source], universe, settings.clock, settings.start, settings.end)
+    told = tuple(
+        Notice(
+            "left_out", name, "", f"{name} was left out of the universe, as [data] without asks."
+        )
+        for name in settings.without
+    )
+    return replace(panel, notices=(*told, *panel.notices))
 
 
 @dataclass(frozen=True)
@@ -138,17 +143,17 @@ class Experiment:
     def strategy(self) -> Strategy:
         """The strategy, built from its module and settings."""
         section = self._section("strategy")
-        kind = self._find_strategy(section["kind"])
+        kind = find_strategy(section["kind"], self.folder, self.name)
         strategy: Strategy = _build(section, kind, f"{self.name}.toml [strategy]")
         return strategy
 
     def backtester(self) -> Backtester:
-        """Sizing, schedule, costs and checks."""
+        """Sizing, overlays, schedule, costs and checks."""
         sizing = self._section("optimizer")
         account: AccountSettings = self._built("account", AccountSettings)
         schedule = {"start": self.data_settings().start, **self._section("schedule")}
         risk_model = self._section("risk_model")
-        cost: ProportionalCost = self._built("cost", ProportionalCost)
+        cost = self._cost()
         return Backtester(
             optimizer=self._optimizer(sizing, cost) if sizing else None,
             risk_model=self._part(risk_model, estimators, estimators.RiskModel, "[risk_model]")
@@ -159,6 +164,11 @@ class Experiment:
             fill_delay=account.fill_delay,
             initial_cash=account.initial_cash,
             checks=self._built("checks", Checks),
+            overlays=tuple(
+                self._part(entry, overlays, overlays.Overlay, "[[overlays]]")
+                for entry in self.settings.get("overlays", ())
+            ),
+            outlook=self._outlook(),
         )
 
     def panel(self) -> Panel:
@@ -214,9 +224,12 @@ class Experiment:
         sizing, risk_model = backtester.optimizer, backtester.risk_model
         optional = {
             "optimizer": None if sizing is None else _without_cost(settings_of(sizing)),
-            "risk_model": None
-            if risk_model is None
-            else {"kind": type(risk_model).__name__, **settings_of(risk_model)},
+            "risk_model": None if risk_model is None else _kind_and_settings(risk_model),
+            "overlays": [_kind_and_settings(part) for part in backtester.overlays] or None,
+            "scenarios": _kind_and_settings(backtester.outlook.scenarios)
+            if self._section("scenarios")
+            else None,
+            "stress": [settings_of(stress) for stress in backtester.outlook.stresses] or None,
         }
         tried = self.settings.get("variants_tried")
         return {
@@ -226,7 +239,7 @@ class Experiment:
             "data": data,
             "schedule": settings_of(backtester.schedule),
             **{name: content for name, content in optional.items() if content is not None},
-            "cost": settings_of(backtester.cost),
+            "cost": _kind_and_settings(backtester.cost),
             "account": {
                 "initial_cash": backtester.initial_cash,
                 "fill_delay": backtester.fill_delay,
@@ -267,7 +280,25 @@ class Experiment:
             raise ConfigError(f"{where}: kind = {kind!r} is unknown. {suggestion(kind, known)}")
         return _build(settings, known[kind], where)
 
-    def _optimizer(self, settings: dict[str, Any], cost: ProportionalCost) -> Optimizer:
+    def _cost(self) -> Cost:
+        """What trading costs: in proportion, where no other kind is named."""
+        section = {"kind": "ProportionalCost", **self._section("cost")}
+        cost: Cost = self._part(section, optimize, optimize.Cost, "[cost]")
+        return cost
+
+    def _outlook(self) -> Outlook:
+        """How scenarios are drawn, and the events that are feared."""
+        drawn, base = self._section("scenarios"), scenarios.ScenarioModel
+        events = self.settings.get("stress", ())
+        where = f"{self.name}.toml [[stress]]"
+        given: dict[str, Any] = {
+            "stresses": tuple(_build(event, Stress, where) for event in events)
+        }
+        if drawn:
+            given["scenarios"] = self._part(drawn, scenarios, base, "[scenarios]")
+        return Outlook(**given)
+
+    def _optimizer(self, settings: dict[str, Any], cost: Cost) -> Optimizer:
         entries = settings.pop("limits", [])
         objective = settings.pop("objective", {"kind": "TrackTarget"})
         if not isinstance(entries, list):
@@ -277,8 +308,10 @@ class Experiment:
             )
         place, where = "[optimizer.objective]", "[[optimizer.limits]]"
         parts = {
-            "objective": self._part(objective, objectives, objectives.Objective, place),
-            "limits": tuple(self._part(entry, limits, limits.Limit, where) for entry in entries),
+            "objective": self._part(objective, optimize, optimize.Objective, place),
+            "limits": tuple(
+                self._part(entry, optimize, optimize.Limit, where) for entry in entries
+            ),
             "cost": cost,
         }
         optimizer: Optimizer = _build(
@@ -286,53 +319,9 @@ class Experiment:
         )
         return optimizer
 
-    def _find_strategy(self, kind: str) -> Any:
-        """The class that ``module:Class`` names: beside the file first, then among the shipped."""
-        module_name, colon, class_name = str(kind).partition(":")
-        if not colon or not _MODULE.fullmatch(module_name) or not class_name.isidentifier():
-            raise ConfigError(
-                f'{self.name}.toml [strategy]: kind = {kind!r} must be "module:Class", for example '
-                f'"{self.name}:{self.name.title().replace("_", "")}".'
-            )
-        module = self._import(module_name)
-        if not hasattr(module, class_name):
-            classes = [name for name in vars(module) if name[:1].isupper()]
-            raise ConfigError(
-                f"Module {module_name} has no {class_name!r}. {suggestion(class_name, classes)}"
-            )
-        found = getattr(module, class_name)
-        # Before it is called: a file must not be able to call whatever can be imported.
-        if not (isinstance(found, type) and issubclass(found, Strategy)):
-            raise ConfigError(
-                f"{self.name}.toml [strategy]: {kind} is not a Strategy; derive it from "
-                f"toolkit.Strategy."
-            )
-        return found
 
-    def _import(self, name: str) -> ModuleType:
-        beside = self.folder / f"{name}.py"
-        try:
-            if beside.is_file() and self.folder != shipped_folder().resolve():
-                return _import_file(beside)
-            # Nothing else: a stranger's file must not run whatever happens to be installed.
-            if (shipped_folder() / f"{name}.py").is_file():
-                return importlib.import_module(f"{SHIPPED}.{name}")
-            raise ConfigError(
-                f"{self.name}.toml [strategy]: there is no module {name!r}. Put {name}.py beside "
-                f"the TOML file."
-            )
-        except SyntaxError as error:
-            raise ConfigError(
-                f"{self.name}.toml [strategy]: {error.filename}, line {error.lineno}, is no valid "
-                f"Python: {error.msg}."
-            ) from error
-        except ToolkitError:
-            raise
-        except Exception as error:
-            raise ConfigError(
-                f"{self.name}.toml [strategy]: module {name!r} fails when it is imported: "
-                f"{type(error).__name__}: {error}. Correct {name}.py."
-            ) from error
+def _kind_and_settings(part: Any) -> dict[str, Any]:
+    return {"kind": type(part).__name__, **settings_of(part)}
 
 
 def _without_cost(sizing: dict[str, Any]) -> dict[str, Any]:
@@ -349,16 +338,3 @@ def _build(settings: Mapping[str, Any], kind: Any, where: str) -> Any:
         raise ConfigError(f"{where}: {error}") from None
     except TypeError as error:
         raise ConfigError(f"{where}: {kind.__name__} refused its settings: {error}.") from None
-
-
-def _import_file(path: Path) -> ModuleType:
-    """A user's module, under a name of its own so that it shadows nothing."""
-    name = f"hashpivot_user.{hashlib.sha256(str(path).encode()).hexdigest()[:12]}.{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{path} cannot be loaded as a Python module.")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name while the class is made.
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

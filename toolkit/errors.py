@@ -10,7 +10,8 @@ ToolkitError                    exit code 1
 ├── GateError                   4   the result must not be trusted as it is
 │   ├── InfeasibleLimitsError
 │   ├── LookAheadError
-│   └── ReconciliationError
+│   ├── ReconciliationError
+│   └── TamperedLedgerError
 └── SolverError                 5   change the solver settings or the problem
 """
 
@@ -83,6 +84,20 @@ class LookAheadError(GateError):
 
 class ReconciliationError(GateError):
     """Ledger and replay disagree."""
+
+
+class TamperedLedgerError(GateError):
+    """A line of the forward ledger is not what was written.
+
+    Attributes
+    ----------
+    line
+        Its number, counted from 1.
+    """
+
+    def __init__(self, message: str, line: int):
+        super().__init__(message)
+        self.line = line
 
 
 class SolverError(ToolkitError):

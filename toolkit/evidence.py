@@ -27,6 +27,9 @@ class PowerCard:
     independent_bets
         Stretches of decisions in which the weights stayed within 10 % of equity (one-way) of where
         the stretch began: many decisions that repeat one another are one bet.
+    events_used
+        Announcements that became public while it decided and moved a field that the strategy read:
+        0 where it reads none, None where that was not recorded.
     smallest_information_ratio
         Annualised ratio that a two-sided test at 5 % finds with a probability of 80 %. A smaller
         true one would most likely not be told from luck by a record of this length.
@@ -37,6 +40,7 @@ class PowerCard:
     sessions: int
     decisions: int
     independent_bets: int
+    events_used: int | None
     smallest_information_ratio: float
     variants_tried: int | None
 

@@ -25,6 +25,12 @@ from toolkit.universe import SLEEVES, Sleeve, Universe, labels_of
 PRICE_FIELD = "close"
 """Name of the field that holds the price of every asset."""
 
+VOLUME_FIELD, HIGH_FIELD, LOW_FIELD = "dollar_volume", "high", "low"
+"""Names of the fields with what was traded in a day (USD), and the highest and lowest price of it.
+
+High and low are on the basis of the price field: adjusted for what it is adjusted for.
+"""
+
 T = TypeVar("T")
 
 

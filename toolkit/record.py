@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import pandas as pd
 
 from toolkit.errors import ConfigError, SourceUnavailableError, suggestion
 
-TABLES = ("returns", "weights", "targets", "orders", "limits")
+TABLES = ("returns", "weights", "targets", "orders", "limits", "overlays")
 _RUN_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]{1,3})?")
 _LARGEST_TABLE_ROWS = 20_000_000
 
@@ -41,12 +41,16 @@ class RunRecord:
     weights
         Share of equity at each session's end: sessions x assets.
     targets
-        By decision and asset, long: session, asset, target (the strategy's), allocated (sized).
+        By decision and asset, long: session, asset, target (the strategy's), allocated (sized, at
+        full share).
     orders
         Filled orders: session, asset, units, price, value.
     limits
         By decision and limit, long: session, limit, cap, at_decision, slack, after_fill, drift,
         binding. `drift` is the worst value until the next decision; slack is what was relaxed.
+    overlays
+        Changes of state of overlays: session, overlay, before, after, share (what this one keeps),
+        kept (what all keep), measured, reason.
     """
 
     manifest: Mapping[str, Any]
@@ -57,6 +61,7 @@ class RunRecord:
     targets: pd.DataFrame
     orders: pd.DataFrame
     limits: pd.DataFrame
+    overlays: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def name(self) -> str:

@@ -21,10 +21,15 @@ SECTIONS = (
     "schedule",
     "optimizer",
     "risk_model",
+    "overlays",
+    "scenarios",
+    "stress",
     "cost",
     "account",
     "checks",
 )
+_LISTS = ("overlays", "stress")
+_NO_TABLES = ("title", "variants_tried", *_LISTS)
 _LARGEST_FILE_BYTES = 1_000_000
 _LARGEST_COUNT = 10**9
 
@@ -51,7 +56,9 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
             raise ConfigError(
                 f"{path}: unknown section {section!r}. {suggestion(section, SECTIONS)}"
             )
-        if section not in ("title", "variants_tried") and not isinstance(content, dict):
+        if section in _LISTS and not isinstance(content, list):
+            raise ConfigError(f"{path}: {section} is a list of tables, each headed [[{section}]].")
+        if section not in _NO_TABLES and not isinstance(content, dict):
             raise ConfigError(f"{path}: {section} must be a table: [{section}].")
     tried = settings.get("variants_tried", 1)
     if type(tried) is not int or not 1 <= tried <= _LARGEST_COUNT:

@@ -37,6 +37,15 @@ class Strategy(ABC):
         Given `signals` are used instead of computing them, which is how one is switched off.
         """
 
+    def expected_returns(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame | None:
+        """Expected returns, fractions a year: sessions x assets, cash included; None has none.
+
+        NaN is no opinion: such an asset is not bought by an objective that reads them.
+        """
+        return None
+
     def read(
         self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
     ) -> Mapping[str, pd.DataFrame]:

@@ -24,6 +24,9 @@ NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 """A finite number above zero."""
 
+Level = Annotated[float, Field(ge=0.5, lt=1.0, allow_inf_nan=False)]
+"""Confidence of a tail; 0.95 looks at the worst 5 %."""
+
 BasisPoints = Annotated[float, Field(ge=0.0, lt=10_000.0, allow_inf_nan=False)]
 """Hundredths of a percent; 10 = 0.1 %."""
 

@@ -125,7 +125,8 @@ class DecimalLedger:
     At each close of a session the waiting orders are sized together from the prices that are
     public: today's for what has closed, yesterday's for what has not. Weights are of the equity
     that is left after the costs of filling them. Where a sale is stuck and cash does not pay for
-    every purchase, all purchases shrink by one factor. What is left is put into the cash asset.
+    every purchase, all purchases shrink by one factor, as if each cost what it would whole. What is
+    left is put into the cash asset.
     """
 
     def __init__(self, case: Case) -> None:
@@ -166,22 +167,31 @@ class DecimalLedger:
     def _price(self, row: int, i: int) -> Decimal:
         return Decimal(float(self.market.prices[row, i]))
 
-    def _pays(self, row: int, i: int) -> Decimal:
-        """What a buyer gives for one USD of an asset."""
+    def _rates(self, row: int, i: int, value: Decimal) -> tuple[Decimal, Decimal]:
+        """Fee and slippage of a trade of some value, impact included."""
         fee, slip = (Decimal(float(x[row, i])) for x in (self.market.fee, self.market.slippage))
+        if self.market.impact is None:
+            return fee, slip
+        impact = Decimal(float(self.market.impact[row, i])) * abs(value).sqrt()
+        return fee, slip + min(impact, Decimal("0.25"))
+
+    def _pays(self, row: int, i: int, value: Decimal) -> Decimal:
+        """What a buyer of some value gives for one USD of an asset."""
+        fee, slip = self._rates(row, i, value)
         return (1 + slip) * (1 + fee)
 
-    def _receives(self, row: int, i: int) -> Decimal:
-        """What a seller gets for one USD of an asset."""
-        fee, slip = (Decimal(float(x[row, i])) for x in (self.market.fee, self.market.slippage))
+    def _receives(self, row: int, i: int, value: Decimal) -> Decimal:
+        """What a seller of some value gets for one USD of an asset."""
+        fee, slip = self._rates(row, i, value)
         return (1 - slip) * (1 - fee)
 
     def _book(self, row: int, i: int, units: Decimal) -> None:
         if abs(units) < SMALLEST_ORDER:
             return
-        side = self._pays(row, i) if units > 0 else self._receives(row, i)
+        value = units * self._price(row, i)
+        side = self._pays(row, i, value) if units > 0 else self._receives(row, i, value)
         self.units[i] += units
-        self.money -= units * self._price(row, i) * side
+        self.money -= value * side
         self.trades[row][i] = units
 
     def _settle(self, row: int, close: int) -> None:
@@ -216,7 +226,7 @@ class DecimalLedger:
         def cost(equity: Decimal) -> Decimal:
             changes = [(i, change(i, equity)) for i in able]
             return sum(
-                (c * (self._pays(row, i) - 1) if c > 0 else -c * (1 - self._receives(row, i)))
+                (c * (self._pays(row, i, c) - 1) if c > 0 else -c * (1 - self._receives(row, i, c)))
                 for i, c in changes
             )
 
@@ -225,10 +235,10 @@ class DecimalLedger:
             middle = (low + high) / 2
             low, high = (middle, high) if middle + cost(middle) < before else (low, middle)
         changes = {i: change(i, low) for i in able}
-        needed = sum(c * self._pays(row, i) for i, c in changes.items() if c > 0)
+        needed = sum(c * self._pays(row, i, c) for i, c in changes.items() if c > 0)
         cash = self.market.cash_column
         available = self.money + (value[cash] if cash >= 0 else 0)
-        available -= sum(c * self._receives(row, i) for i, c in changes.items() if c < 0)
+        available -= sum(c * self._receives(row, i, c) for i, c in changes.items() if c < 0)
         share = min(Decimal(1), max(available, Decimal(0)) / needed) if needed > 0 else Decimal(1)
         self.shrunk += share < Decimal("0.999999")
         for i in now:

@@ -451,6 +451,12 @@ def test_a_wrong_extra_cell_is_refused_with_file_line_and_column(tmp_path, colum
         read(tmp_path, f"{ROW},{cell}", header=f"{HEADER},{column}")
 
 
+def test_a_table_without_a_row_is_refused(tmp_path):
+    for rows in ("", ROW.replace("sourced", "memory_unverified")):
+        with pytest.raises(DataError, match=r"pivot_events.csv holds no announcement"):
+            read(tmp_path, rows)
+
+
 @pytest.mark.parametrize("column", ["announce_date", "ticker", "event_type"])
 def test_a_table_without_a_required_column_is_refused(tmp_path, column):
     with pytest.raises(DataError, match=rf"pivot_events.csv has no column '{column}'"):

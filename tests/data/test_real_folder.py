@@ -17,6 +17,7 @@ from toolkit.data.assemble import assemble
 from toolkit.data.catalog import read_universe
 from toolkit.data.files import open_folder
 from toolkit.panel import Panel
+from toolkit.risk.liquidity import average_daily_volume, estimated_half_spread
 from toolkit.universe import MINERS, Sleeve
 
 SHIPPED = Path(strategies.__file__).parent
@@ -48,7 +49,7 @@ def test_the_whole_folder_is_one_panel_of_real_prices(panel):
     assert set(panel.fields) - counted == {
         "close", "hash_rate", "blocks", "issuance", "fees", "hash_price", "difficulty",
         "epoch_days", "contracted_mw", "gpu_cloud_mw", "financed_mw", "energised_mw",
-        "colocation_rent", "broad_equity", "semiconductors",
+        "colocation_rent", "broad_equity", "semiconductors", "dollar_volume", "high", "low",
     }  # fmt: skip
     assert not any(str(DATA) in field.source for field in panel.fields.values())
 
@@ -228,3 +229,64 @@ def test_both_clocks_hold_the_same_prices(panel):
         check_freq=False,
     )
     assert all(later > earlier for earlier, later in pairwise(daily.decisions))
+
+
+# Liquidity
+
+
+def test_volumes_have_the_size_that_was_really_traded(panel):
+    volume = average_daily_volume(panel).loc["2023-12-29"] / 1e6
+    # Nvidia traded some USD 20 billion a day then, Marathon 2 to 3, the small ones a few million.
+    for name, low, high in (
+        ("NVDA", 12_000, 30_000), ("MARA", 1_000, 4_000), ("RIOT", 200, 900), ("WULF", 15, 150),
+        ("HIVE", 10, 60), ("SLNH", 0.05, 3), ("BTC", 500, 5_000), ("SMH", 800, 3_000),
+    ):  # fmt: skip
+        assert low < volume[name] < high, name
+
+
+def test_where_volume_is_missing_it_is_unknown_and_not_guessed(panel):
+    volume = average_daily_volume(panel)
+    for name in ("RIOT", "CIFR", "HUT", "KEEL", "TSM"):
+        assert volume[name].last_valid_index() == pd.Timestamp("2024-03-15")
+    for name in ("MARA", "CLSK"):
+        assert volume[name].last_valid_index() == pd.Timestamp("2025-02-13")
+    assert volume.loc["2025-06-30", ["NVDA", "IREN", "BTC"]].notna().all()
+    # Prints of one exchange and volumes of perpetual futures are no volume of the market.
+    assert volume[["CORZ-2022", "TAO", "FET", "CASH", "CRWV"]].isna().all(axis=None)
+
+
+def test_a_split_leaves_no_trace_in_what_was_traded(panel):
+    traded = panel.field("dollar_volume").values
+    for name, day in (("NVDA", "2024-06-10"), ("AVGO", "2024-07-15"), ("SMCI", "2024-10-01"),
+                      ("ANET", "2021-11-18"), ("NVDA", "2021-07-20")):  # fmt: skip
+        place = traded.index.get_loc(pd.Timestamp(day))
+        rows = traded[name].dropna()
+        before = rows[rows.index < traded.index[place]].iloc[-20:].median()
+        after = rows[rows.index >= traded.index[place]].iloc[:20].median()
+        assert 0.4 < after / before < 2.5, name
+
+
+def test_volumes_of_two_files_agree_where_they_overlap(panel):
+    columns = ["date", "ticker", "close", "volume"]
+    one, other = (
+        pd.read_parquet(DATA / f"equities_ohlcv_{name}.parquet", columns=columns)
+        for name in ("daily_2014_2024", "daily_2023_2025")
+    )
+    both = one.merge(other, on=["date", "ticker"])
+    traded = both.close_x * both.volume_x / (both.close_y * both.volume_y)
+    assert both.ticker.nunique() >= 10
+    assert traded.groupby(both.ticker, observed=True).median().between(0.99, 1.01).all()
+
+
+def test_closes_lie_between_low_and_high(panel):
+    high, low = (panel.field(name).values for name in ("high", "low"))
+    close = panel.field("close").values[high.columns].reindex(high.index)
+    assert high.notna().sum().sum() > 40_000
+    assert not (close > high * (1.0 + 1e-12)).any(axis=None)
+    assert not (close < low * (1.0 - 1e-12)).any(axis=None)
+
+
+def test_small_miners_have_wider_spreads_than_large_chip_makers(panel):
+    spread = estimated_half_spread(panel).loc["2021":"2023"].median() * 1e4
+    assert spread[["NVDA", "AMD", "AVGO", "TSM", "MU"]].max() < 10.0
+    assert spread[["SLNH", "EBON", "BTCM", "MIGI"]].min() > 15.0

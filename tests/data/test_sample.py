@@ -22,6 +22,7 @@ from toolkit.universe import MINERS, Sleeve, Universe
 NETWORK = {"hash_rate", "blocks", "difficulty", "epoch_days", "hash_price", "issuance", "fees"}
 MONTHLY = {"power_price": "USD/MWh", "ai_rent": "USD per kW-month"}
 TRUTH = {"true_ai_share", "true_exits", "true_hash_rate", "true_confounders"}
+BARS = {"dollar_volume", "high", "low"}
 NOISY = "STRATUM"
 
 
@@ -158,7 +159,7 @@ def test_exchange_assets_have_rows_on_sessions_only_and_the_others_on_every_day(
 
 def test_fields_have_the_units_of_the_real_folder(fields: dict[str, Field]) -> None:
     told = set(read_events(shipped_folder() / "pivot_events.csv").fields(SampleMarket().universe()))
-    assert set(fields) == NETWORK | set(MONTHLY) | TRUTH | {"close"} | told
+    assert set(fields) == NETWORK | set(MONTHLY) | TRUTH | {"close"} | BARS | told
     assert {name: fields[name].unit for name in MONTHLY} == MONTHLY
     with (shipped_folder() / "files.toml").open("rb") as file:
         mapped = tomllib.load(file)["fields"]
@@ -176,6 +177,46 @@ def test_no_asset_and_no_field_is_constant(
     for name in {*NETWORK, *MONTHLY}:
         assert fields[name].values[name].nunique() > 50
         assert fields[name].values.notna().all(axis=None)
+
+
+# Volumes, highs and lows
+
+
+def test_bars_are_of_the_days_with_a_price_of_all_but_cash(
+    closes: pd.DataFrame, fields: dict[str, Field]
+) -> None:
+    risky = closes.drop(columns="CASH")
+    for name in BARS:
+        values = fields[name].values
+        assert values.columns.tolist() == risky.columns.tolist()
+        assert (values.notna() == risky.notna()).all(axis=None)
+        assert fields[name].unit == "USD"
+        assert fields[name].source == "simulated market"
+        assert (fields[name].available_at == fields["close"].available_at).all()
+    assert (fields["high"].values >= risky)[risky.notna()].stack().all()
+    assert (fields["low"].values <= risky)[risky.notna()].stack().all()
+
+
+def test_volumes_are_of_a_plausible_size_and_ranges_of_that_of_the_moves(
+    closes: pd.DataFrame, fields: dict[str, Field]
+) -> None:
+    volume = fields["dollar_volume"].values.median()
+    assert volume["SIMBTC"] > 1e9
+    assert volume[["HASHCO", "NONCE", "MERKLE"]].between(1e7, 1e9).all()
+    assert volume[["SIMNET", "SIMGPU"]].between(1e6, 1e8).all()
+    ranges = np.log(fields["high"].values / fields["low"].values)
+    moves = np.log(closes).diff()
+    for name in ("SIMBTC", "SIMNET", "SIMGPU"):
+        # The range of a Brownian day is 1.6 standard deviations on average.
+        assert ranges[name].mean() / moves[name].std() == pytest.approx(1.55, abs=0.2)
+
+
+def test_a_longer_period_has_the_same_bars_on_its_first_days() -> None:
+    short, long = (whole(SampleMarket(years=years)) for years in (3, 5))
+    for name in BARS:
+        rows, first = short[name].values["SIMBTC"], long[name].values["SIMBTC"]
+        same = rows.to_numpy() / first.loc[rows.index].to_numpy()
+        assert same == pytest.approx(np.full(len(same), same[0]), rel=1e-9)
 
 
 # Availability

@@ -399,3 +399,17 @@ def test_the_vendors_supply_is_the_scheduled_one_less_what_was_not_claimed(
     assert 903_168 < height < 903_168 + 2 * 200
     missing = economics.scheduled_supply(float(height)) - whole["supply_btc"]["2025-06-30"]
     assert 0.0 < missing < 300.0
+
+
+PAIRS = [(name, *list(given_)[:2]) for name, (_, given_) in FORMULAS.items() if len(given_) > 1]
+
+
+@pytest.mark.parametrize(("name", "one", "other"), PAIRS)
+def test_arrays_of_lengths_that_do_not_meet_are_named(name: str, one: str, other: str) -> None:
+    formula, given_ = FORMULAS[name]
+    long, short = np.full(3, given_[one]), np.full(2, given_[other])
+    for first in (long, pd.Series(long)):
+        with pytest.raises(DataError, match=f"^{name} was given .*{one} of 3") as refused:
+            formula(**{**given_, one: first, other: short})
+        assert f"{other} of 2" in str(refused.value)
+    assert np.size(formula(**{**given_, one: long, other: short[:1]})) == 3

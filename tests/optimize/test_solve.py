@@ -61,7 +61,8 @@ def test_every_limit_holds_or_its_slack_is_reported(market, volatility, seed, si
     for name, beyond in excess.items():
         assert beyond <= found.relaxed.get(name, 0.0) + 1e-6
         assert beyond == pytest.approx(found.relaxed.get(name, min(beyond, 1e-6)), abs=2e-6)
-        assert (name in found.binding) == (beyond >= -1e-6)
+        unit = caps[4] if name == "MaxVolatility" else 1.0
+        assert (name in found.binding) == (beyond >= -1e-6 * unit)
 
 
 def restated(made, decision, caps, cost):
@@ -100,7 +101,8 @@ def test_the_optimum_is_that_of_another_statement_and_solver(market, seed):
     assert found.status == "optimal"
     expected = restated(made, decision, caps, DEAR)
     assert found.certificate.optimum == pytest.approx(expected, rel=1e-6)
-    assert found.certificate.gap <= 1e-8 * expected
+    # It covers what rounding weights to their bounds and to holdings added.
+    assert found.certificate.gap <= 2e-8 * expected
 
 
 def test_one_asset_follows_the_closed_form(market):

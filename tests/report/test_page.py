@@ -342,13 +342,36 @@ def test_the_power_card_stands_before_the_first_figure(make_record: Make) -> Non
         "sessions": 59,
         "decisions": 9,
         "independent_bets": 4,
+        "events_used": 3,
         "smallest_information_ratio": 5.79,
         "variants_tried": None,
     }
     told = replace(record, manifest={**record.manifest, "power": card})
     text = Parsed(render(told)).text
-    assert "59 sessions, 9 decisions, 4 independent bets; variants tried: not recorded" in text
+    assert "59 sessions, 9 decisions, 4 independent bets; announcements used: 3;" in text
+    assert "variants tried: not recorded" in text
     assert text.index("How much can this record tell?") < text.index("Key figures")
     assert "information ratio below 5.79" in text
+    # Of a run that was written before the number was recorded.
+    older = {key: value for key, value in card.items() if key != "events_used"}
+    told = replace(record, manifest={**record.manifest, "power": older})
+    assert "announcements used: not recorded" in Parsed(render(told)).text
     silent = {key: value for key, value in record.manifest.items() if key != "power"}
     assert "Not recorded." in Parsed(render(replace(record, manifest=silent))).text
+
+
+def test_what_was_left_out_on_purpose_stands_before_the_first_figure(make_record: Make) -> None:
+    told = [
+        {
+            "kind": "left_out",
+            "asset": name,
+            "session": "",
+            "text": f"{name} was left out.",
+            "count": 0,
+        }
+        for name in ("PIVA", "PIVB")
+    ]
+    text = Parsed(render(make_record(sessions=60, notices=told))).text
+    assert "Left out of the universe on purpose: PIVA, PIVB" in text
+    assert text.index("Left out of the universe") < text.index("Key figures")
+    assert "Left out of the universe" not in Parsed(render(make_record(sessions=60))).text

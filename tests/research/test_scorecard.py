@@ -12,6 +12,7 @@ from toolkit.data.sample import SampleMarket
 from toolkit.errors import ConfigError
 from toolkit.panel import Field, Panel
 from toolkit.research.scorecard import Scorecard, scorecard_table, scorecards
+from toolkit.signals.disclosure import ContractedMegawatts
 from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
 from toolkit.universe import Asset, Membership, Sleeve, Universe
@@ -145,3 +146,16 @@ def test_too_little_is_no_score_and_a_wrong_horizon_is_refused():
     with pytest.raises(ConfigError, match="horizons"):
         scorecards({}, panel, (0,))
     assert scorecard_table([]).empty
+
+
+def test_a_signal_that_the_data_cannot_give_is_not_available_and_says_why():
+    panel = panel_of(drawn(1, years=1))
+    nothing = pd.DataFrame(np.nan, panel.sessions, panel.universe.columns)
+    cards = scorecards(
+        {"mw": ContractedMegawatts(), "none": Given(nothing), "m": Momentum()}, panel
+    )
+    assert [card.judged for card in cards] == ["not available", "not available", "across assets"]
+    assert "contracted_mw" in cards[0].missing
+    assert [card.scores for card in cards[:2]] == [(), ()]
+    table = scorecard_table(cards).set_index("signal")
+    assert set(table.loc["mw", [f"{score.horizon} sessions" for score in cards[2].scores]]) == {"-"}

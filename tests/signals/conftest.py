@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -54,6 +56,14 @@ def hand_made(
         rows = pd.DataFrame({"difficulty": difficulty}, starts.normalize())
         fields["difficulty"] = Field(rows, starts.tz_localize("UTC") + 6 * HOUR, "1", "hand")
     return Panel(Universe((COIN,)), sessions, fields, clock="24/7")
+
+
+@pytest.fixture(scope="session")
+def benchmark_of() -> Iterator[Callable[[str], ModuleType]]:
+    """Imports a benchmark by its name, as one of the folder in which it runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+        yield importlib.import_module
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,13 @@ The levels are those measured (docs/detectors.md), less about two standard error
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
 SEEDS = range(50)
 
 CHANGE = ("epoch change", "below -6 %")
@@ -42,15 +38,8 @@ LEVELS = {
 
 
 @pytest.fixture(scope="module")
-def measured() -> ModuleType:
-    path = ROOT / "benchmarks" / "detectors.py"
-    spec = importlib.util.spec_from_file_location("detectors", path)
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up while they are made.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "detectors", module)
-        spec.loader.exec_module(module)
-        yield module
+def measured(benchmark_of) -> ModuleType:
+    return benchmark_of("detectors")
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +132,8 @@ def test_what_is_called_weather_is_often_luck_and_what_is_called_lasting_often_p
 # The page
 
 
-def test_the_page_holds_what_was_measured(measured, cases, scores, falls):
-    page = measured.PAGE.read_text(encoding="utf-8")
-    written = page.split(measured.BEGIN)[1].split(measured.END)[0]
+def test_the_page_holds_what_was_measured(benchmark_of, measured, cases, scores, falls):
+    _, written, _ = benchmark_of("marked_page").parts("detectors.md", "detectors.py")
     again = measured.tables(cases, list(scores.values()), falls)
     number = re.compile(r"\d+(?:\.\d+)?")
     told, found = (number.findall(text) for text in (written, again))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -35,15 +33,8 @@ def chance_of_stress(growth: float, band: float = 0.0) -> float:
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    path = ROOT / "benchmarks" / "signal_noise.py"
-    spec = importlib.util.spec_from_file_location("signal_noise", path)
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their module up while they are made.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "signal_noise", module)
-        spec.loader.exec_module(module)
-        yield module
+def benchmark(benchmark_of) -> ModuleType:
+    return benchmark_of("signal_noise")
 
 
 @pytest.mark.parametrize(("growth", "rounded"), RATES)

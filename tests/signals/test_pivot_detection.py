@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -12,19 +9,11 @@ import pytest
 from toolkit.signals.disclosure import ContractedMegawatts
 from toolkit.signals.pivot_detector import PivotDetector
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
-def bench() -> ModuleType:
+def bench(benchmark_of) -> ModuleType:
     """The benchmark that measures detection."""
-    spec = importlib.util.spec_from_file_location(
-        "pivot_detector_benchmark", ROOT / "benchmarks" / "pivot_detector.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark_of("pivot_detector")
 
 
 def test_four_of_five_pivots_are_found_at_one_false_alarm_in_ten_miner_years(bench):

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 
+from toolkit.cli.network import status_lines
 from toolkit.panel import Field
-from toolkit.signals.status import network_status, status_lines
+from toolkit.signals.status import network_status
 
 
 def test_an_absent_day_is_named_beside_the_readings_that_it_takes_away(sample_panel):
@@ -25,7 +26,7 @@ def test_an_absent_day_is_named_beside_the_readings_that_it_takes_away(sample_pa
     assert status.absent_days == {"hash_rate": tuple(day.date() for day in absent)}
     states = {reading.name: reading.state for reading in status.signals}
     assert states["hash_ribbons"] == "no reading"
-    assert status_lines(status)[-1].startswith(f"hash_rate lacks {days[1].date()} and 2 more days")
+    assert status_lines(status)[-2].startswith(f"hash_rate lacks {days[1].date()} and 2 more days")
     told = status.as_json()["absent_days"]["hash_rate"]
     assert told == [f"{day:%Y-%m-%d}" for day in absent]
 

@@ -17,10 +17,9 @@ from toolkit.backtest.cuts import choose_cuts
 from toolkit.backtest.engine import (
     Progress,
     TimeLoop,
-    covariance_at,
     dense_targets,
-    returns_for_risk,
 )
+from toolkit.backtest.market_view import MarketView
 from toolkit.errors import InsufficientHistoryError, LookAheadError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
@@ -105,7 +104,7 @@ def audit(
     has its own copy of the strategy, so that none remembers what another one saw.
     """
     whole = outputs(loop, strategy, panel, deep=deep)
-    examination = _Examination(loop, strategy, panel, whole, returns_for_risk(panel), deep)
+    examination = _Examination(loop, strategy, panel, whole, loop.view(panel), deep)
     rows = choose_cuts(panel, whole, cuts, seed, loop.schedule.first_session(panel))
     findings: list[Finding] = []
     for count, row in enumerate(rows):
@@ -139,6 +138,9 @@ def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = Fa
     signals = strategy.read(panel)
     frames = {f"signal {name}": values for name, values in signals.items()}
     frames[_TARGETS] = dense_targets(strategy, panel, signals)
+    expected = strategy.expected_returns(panel, signals)
+    if expected is not None:
+        frames["expected returns"] = expected
     if deep:
         try:
             decisions = loop.run(strategy, panel).decisions
@@ -158,12 +160,12 @@ class _Examination:
     strategy: Strategy
     panel: Panel
     whole: Frames
-    returns: pd.DataFrame
+    view: MarketView
     deep: bool
 
     def findings(self, cut: pd.Timestamp, *, explain: bool) -> list[Finding]:
         """What differs at or before a cut."""
-        truth = self._up_to(cut, self.panel, self.whole, self.returns)
+        truth = self._up_to(cut, self.panel, self.whole, self.view)
         past, day = self.panel.until(cut), f"{cut:%Y-%m-%d}"
         try:
             differences = _differences(truth, self._answer(cut, past))
@@ -179,15 +181,13 @@ class _Examination:
 
     def _answer(self, cut: pd.Timestamp, panel: Panel) -> Frames:
         again = outputs(self.loop, self.strategy, panel, deep=self.deep)
-        return self._up_to(cut, panel, again, returns_for_risk(panel))
+        return self._up_to(cut, panel, again, self.loop.view(panel))
 
-    def _up_to(
-        self, cut: pd.Timestamp, panel: Panel, frames: Frames, returns: pd.DataFrame
-    ) -> Frames:
+    def _up_to(self, cut: pd.Timestamp, panel: Panel, frames: Frames, view: MarketView) -> Frames:
         """Outputs at or before a cut, and what the risk model says there."""
         row = int(panel.sessions.searchsorted(cut))
         known = {name: _until(cut, row, frame) for name, frame in frames.items()}
-        estimate = covariance_at(self.loop.risk_model, returns, row, panel.periods_per_year)
+        estimate = view.covariance(row)
         return known if estimate is None else {**known, _COVARIANCE: estimate.matrix}
 
     def _culprit(self, cut: pd.Timestamp, name: str, truth: Frames, past: Panel) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated
 
 import pydantic
@@ -12,6 +12,9 @@ import pydantic
 from toolkit.backtest.accounts import replay_input
 from toolkit.backtest.audit import audit
 from toolkit.backtest.engine import Account, Progress, TimeLoop
+from toolkit.backtest.events_used import ReadFields
+from toolkit.backtest.market_view import Outlook
+from toolkit.backtest.overlays import Overlay
 from toolkit.backtest.replay import Reconciliation, Replay, reconcile, replay
 from toolkit.backtest.result import BacktestResult, Origin
 from toolkit.backtest.schedule import Schedule
@@ -61,6 +64,10 @@ class Backtester:
         USD, at least 1,000.
     checks
         What is checked in every run.
+    overlays
+        What of the sized book is kept after each session, by what its equity did.
+    outlook
+        Scenarios and stresses, for objectives and limits that ask.
     """
 
     optimizer: Optimizer | None = None
@@ -70,6 +77,8 @@ class Backtester:
     fill_delay: FillDelay = 1
     initial_cash: Positive = 1_000_000.0
     checks: Checks = field(default_factory=Checks)
+    overlays: tuple[Overlay, ...] = ()
+    outlook: Outlook = field(default_factory=Outlook)
 
     @property
     def loop(self) -> TimeLoop:
@@ -81,6 +90,8 @@ class Backtester:
             self.schedule,
             self.fill_delay,
             self.initial_cash,
+            self.overlays,
+            self.outlook,
         )
 
     def run(
@@ -95,7 +106,8 @@ class Backtester:
         Failed checks do not raise: they are on the result (`BacktestResult.failures`), since what
         failed can then still be looked at.
         """
-        account = self.loop.run(strategy, panel, progress)
+        fields = ReadFields(panel.fields)
+        account = self.loop.run(strategy, replace(panel, fields=fields), progress)
         if progress is not None and self.checks.replay:
             progress("second account", 0, 1)
         second, agreement = self._second_account(account, panel)
@@ -108,6 +120,7 @@ class Backtester:
             audit=audit(self.loop, strategy, panel, cuts, progress=progress) if cuts else None,
             replay=second,
             reconciliation=agreement,
+            fields_read=fields.read,
         )
 
     def _second_account(
@@ -115,7 +128,9 @@ class Backtester:
     ) -> tuple[Replay | None, Reconciliation | None]:
         if not self.checks.replay:
             return None, None
-        inputs = replay_input(panel, self.cost.rates(), account.first, self.initial_cash)
+        inputs = replay_input(
+            panel, self.cost.rates(), account.first, self.initial_cash, self.fill_delay
+        )
         simulation = account.simulation
         second = replay(simulation.ordered_units, inputs)
         return second, reconcile(simulation.equity, len(simulation.orders), second)

@@ -32,7 +32,8 @@ class BetaMatched:
     bitcoin, fund
         The assets it holds beside cash.
     betas
-        Decisions x (`bitcoin`, `fund`): of the portfolio that was ordered, as estimated then.
+        Sessions of orders x (`bitcoin`, `fund`): of the portfolio that was ordered, as estimated
+        then.
     simulation
         Its account, with the same orders' timing and the same rates as the strategy's.
     """
@@ -47,11 +48,11 @@ def beta_matched(account: Account, panel: Panel, loop: TimeLoop) -> BetaMatched 
     """The benchmark of a run; None where no bitcoin or no AI asset has a price throughout.
 
     The fund is the first AI infrastructure asset of the universe with a price throughout, which is
-    where a universe names its fund. At each decision the returns of the last 126 sessions give
-    each asset's betas to bitcoin, today's and the session before's together since New York closes
-    first, and to the fund. An asset with fewer than 63 returns is taken to be like the rest of the
-    portfolio. A negative beta counts as 0, and betas that sum to more than 1 are scaled to 1:
-    nothing is sold short or borrowed.
+    where a universe names its fund. At each order (of a decision, or of an overlay) the returns of
+    the last 126 sessions give each asset's betas to bitcoin, today's and the session before's
+    together since New York closes first, and to the fund. An asset with fewer than 63 returns is
+    taken to be like the rest of the portfolio. A negative beta counts as 0, and betas that sum to
+    more than 1 are scaled to 1: nothing is sold short or borrowed.
     """
     bitcoin = first_priced(panel, account.first, Sleeve.BITCOIN)
     fund = first_priced(panel, account.first, Sleeve.AI_INFRASTRUCTURE)
@@ -61,21 +62,22 @@ def beta_matched(account: Account, panel: Panel, loop: TimeLoop) -> BetaMatched 
     names = panel.universe.ids
     factors = names.index(bitcoin), names.index(fund)
     moves = panel.returns().to_numpy()
-    ledger = Ledger(market_of(panel, loop.cost.rates(), account.first), loop.initial_cash)
-    betas = np.zeros((len(account.decisions), 2))
-    for number, made in enumerate(account.decisions):
-        held = made.weights.to_numpy(dtype=float, copy=True)
+    market = market_of(panel, loop.cost.rates(), account.first, loop.fill_delay)
+    ledger = Ledger(market, loop.initial_cash)
+    betas = np.zeros((len(account.orders), 2))
+    for number, made in enumerate(account.orders):
+        held, last = made.weights.copy(), account.first + made.row
         held[names.index(cash)] = 0.0
-        recent = moves[max(0, made.row - LOOKBACK) : made.row + 1]
+        recent = moves[max(0, last - LOOKBACK) : last + 1]
         betas[number] = _portfolio_betas(recent, held, factors)
         long_only = np.maximum(betas[number], 0.0)
         order = np.zeros(len(names))
         order[list(factors)] = long_only / max(1.0, long_only.sum())
         order[names.index(cash)] = 1.0 - order.sum()
-        ledger.advance(made.row - account.first + 1)
-        ledger.place(made.row - account.first + loop.fill_delay, order)
+        ledger.advance(made.row + 1)
+        ledger.place(made.row + loop.fill_delay, order)
     ledger.advance(len(panel.sessions) - account.first)
-    sessions = [made.decision.session for made in account.decisions]
+    sessions = ledger.market.sessions[[made.row for made in account.orders]]
     table = pd.DataFrame(betas, index=sessions, columns=["bitcoin", "fund"])
     return BetaMatched(bitcoin, fund, table, ledger.simulation())
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
 from toolkit.backtest.audit import Audit
 from toolkit.backtest.engine import Account
+from toolkit.backtest.overlays import Overlay
 from toolkit.panel import Notice, Panel
 
 _PACKAGES = (
@@ -87,6 +91,23 @@ def audit_entry(audit: Audit) -> dict[str, Any]:
         "differences": audit.differences,
         "findings": [asdict(finding) for finding in audit.findings[:_FINDINGS_KEPT]],
         "cannot_see": list(audit.cannot_see),
+    }
+
+
+def overlays_entry(account: Account, overlays: Sequence[Overlay]) -> dict[str, Any] | None:
+    """What overlays kept: their settings, the last share, and how often less than all; or None."""
+    if account.watch is None:
+        return None
+    sessions = account.simulation.market.sessions
+    rows = [order.row for order in account.orders]
+    shares = np.array([order.share for order in account.orders])
+    lengths = np.diff([*rows, len(sessions)])
+    return {
+        "settings": [repr(overlay) for overlay in overlays],
+        "switches": len(account.watch.log()),
+        "orders": len(account.orders) - len(account.decisions),
+        "sessions_kept_back": int(lengths[shares < 1.0].sum()),
+        "share": account.watch.share,
     }
 
 

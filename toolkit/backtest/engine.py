@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from toolkit.backtest.accounts import market_of, open_for_orders
+from toolkit.backtest.exposure import Exposure, Order
 from toolkit.backtest.inputs import checked_targets
-from toolkit.backtest.ledger import Ledger, Simulation
+from toolkit.backtest.ledger import Simulation
+from toolkit.backtest.market_view import MarketView, Outlook
+from toolkit.backtest.overlays import Overlay
 from toolkit.backtest.schedule import Schedule
+from toolkit.backtest.watch import Watch
 from toolkit.errors import ConfigError
 from toolkit.optimize.costs import Cost
 from toolkit.optimize.decision import Allocation, Decision
-from toolkit.optimize.optimizer import Optimizer, Program
+from toolkit.optimize.optimizer import Optimizer
+from toolkit.optimize.program import Program
 from toolkit.panel import Panel
-from toolkit.risk.estimators import CovarianceEstimate, RiskModel
+from toolkit.risk.estimators import RiskModel
 from toolkit.strategy import Strategy
-from toolkit.universe import labels_of
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -29,30 +33,46 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class SizedDecision:
-    """One decision: what the strategy wanted, and what was ordered after sizing."""
+    """One decision: what the strategy wanted, and what was made of it.
+
+    Attributes
+    ----------
+    sized
+        Weights of the book at full share: the target where nothing sizes it.
+    weights
+        What was ordered: the share of the sized weights that overlays keep, the rest in cash.
+    """
 
     row: int
     decision: Decision
     allocation: Allocation | None
-
-    @property
-    def weights(self) -> pd.Series:
-        """What was ordered: the sized weights, or the target where nothing sizes it."""
-        ordered = self.decision.target if self.allocation is None else self.allocation.weights
-        if ordered is None:
-            raise ConfigError(f"The decision of {self.decision.session.date()} has no target.")
-        return ordered
+    sized: pd.Series
+    weights: pd.Series
 
 
 @dataclass(frozen=True)
 class Account:
-    """Everything the time loop produced. Rows of the simulation start at `first` of the panel."""
+    """Everything the time loop produced. Rows of the simulation start at `first` of the panel.
+
+    Attributes
+    ----------
+    simulation, full
+        The account, and what it would be without overlays; without any, the same object.
+    orders
+        Weights in the order in which they were ordered, by decisions and by overlays; rows as in
+        the simulation.
+    watch
+        The overlays after the last session; None without any.
+    """
 
     simulation: Simulation
     dense: pd.DataFrame
     signals: Mapping[str, pd.DataFrame]
     decisions: tuple[SizedDecision, ...]
     first: int
+    full: Simulation
+    orders: tuple[Order, ...]
+    watch: Watch | None
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,10 @@ class TimeLoop:
         Covariance for the optimizer, from returns up to the decision.
     cost
         The rates the ledger charges; the optimizer has its own reference to the same object.
+    overlays
+        What of the sized book is kept, by what its equity did.
+    outlook
+        Scenarios and stresses, for objectives and limits that ask.
     """
 
     optimizer: Optimizer | None
@@ -75,6 +99,8 @@ class TimeLoop:
     schedule: Schedule
     fill_delay: int
     initial_cash: float
+    overlays: tuple[Overlay, ...] = ()
+    outlook: Outlook = field(default_factory=Outlook)
 
     def run(self, strategy: Strategy, panel: Panel, progress: Progress | None = None) -> Account:
         """Account of the strategy over the panel."""
@@ -85,20 +111,37 @@ class TimeLoop:
         rows = self.schedule.decisions(panel, dense.notna().to_numpy()[:, 0])
         self._demand_filled_between(rows)
         first = self.schedule.first_row(panel, rows)
-        ledger = Ledger(market_of(panel, self.cost.rates(), first), self.initial_cash)
-        desk = Desk(self, panel, ledger, first)
+        market = market_of(panel, self.cost.rates(), first, self.fill_delay)
+        watch = Watch(self.overlays, panel.periods_per_year) if self.overlays else None
+        exposure = Exposure(market, self.initial_cash, self.fill_delay, watch)
+        expected = strategy.expected_returns(panel, signals)
+        desk = Desk(self, panel, exposure, first, expected)
         decisions: list[SizedDecision] = []
         for count, row in enumerate(rows):
-            ledger.advance(int(row) - first + 1)
-            if ledger.book.equity[int(row) - first] <= 0.0:
-                break  # Everything is lost: there is nothing left to decide about.
-            sized = desk.size(int(row), dense.iloc[row], decisions[-1] if decisions else None)
-            ledger.place(int(row) - first + self.fill_delay, sized.weights.to_numpy())
-            decisions.append(sized)
+            exposure.reach(int(row) - first)
+            if exposure.lost:
+                break  # There is nothing left to decide about.
+            decisions.append(
+                desk.decide(int(row), dense.iloc[row], decisions[-1] if decisions else None)
+            )
             if progress is not None:
                 progress("decisions", count + 1, len(rows))
-        ledger.advance(len(panel.sessions) - first)
-        return Account(ledger.simulation(), dense, signals, tuple(decisions), first)
+        exposure.reach(len(panel.sessions) - first - 1)
+        account = exposure.account.simulation()
+        return Account(
+            simulation=account,
+            dense=dense,
+            signals=signals,
+            decisions=tuple(decisions),
+            first=first,
+            full=account if watch is None else exposure.full.simulation(),
+            orders=tuple(exposure.orders),
+            watch=watch,
+        )
+
+    def view(self, panel: Panel) -> MarketView:
+        """What is estimated of a panel for sizing."""
+        return MarketView(self.risk_model, self.outlook, panel, self.cost.rates().measured)
 
     def _demand_filled_between(self, rows: NDArray[np.int64]) -> None:
         """Refuse a delay beyond the next decision, which would not know of the open order."""
@@ -112,36 +155,69 @@ class TimeLoop:
 
 
 class Desk:
-    """Sizes one decision after the other, with the problem compiled once."""
+    """Sizes one decision after the other, with the problem compiled once, and orders it.
 
-    def __init__(self, loop: TimeLoop, panel: Panel, ledger: Ledger, first: int) -> None:
-        self.loop, self.panel, self.ledger, self.first = loop, panel, ledger, first
+    It sizes the book at full share, whatever overlays keep of it.
+    """
+
+    def __init__(
+        self,
+        loop: TimeLoop,
+        panel: Panel,
+        exposure: Exposure,
+        first: int,
+        expected: pd.DataFrame | None = None,
+    ) -> None:
+        self.loop, self.panel, self.exposure, self.first = loop, panel, exposure, first
+        self.expected = expected
+        self.ledger = exposure.full
         self.assets = list(panel.universe.ids)
-        self.returns = returns_for_risk(panel)
+        self.view = loop.view(panel)
         self.eligible, self.open = panel.eligible(), open_for_orders(panel)
         self.risky = np.array([not asset.is_cash for asset in panel.universe])
         self.program: Program | None = (
             None if loop.optimizer is None else loop.optimizer.compile(panel.universe.assets)
         )
 
-    def size(self, row: int, target: pd.Series, previous: SizedDecision | None) -> SizedDecision:
-        """Order of one decision, from what was known at it."""
+    def decide(self, row: int, target: pd.Series, previous: SizedDecision | None) -> SizedDecision:
+        """One decision, from what was known at it, sized and ordered."""
+        decision = self._decision(row, target, previous)
+        allocation = None if self.program is None else self.program.solve(decision)
+        sized = target if allocation is None else allocation.weights
+        order = self.exposure.decide(row - self.first, sized.to_numpy())
+        ordered = sized if order.share == 1.0 else pd.Series(order.weights, index=self.assets)
+        return SizedDecision(row, decision, allocation, sized, ordered)
+
+    def _decision(self, row: int, target: pd.Series, previous: SizedDecision | None) -> Decision:
         at = row - self.first
-        estimate = covariance_at(
-            self.loop.risk_model, self.returns, row, self.panel.periods_per_year
-        )
-        decision = Decision(
+        estimate = self.view.covariance(row)
+        needs = () if self.program is None else self.program.needs
+        return Decision(
             session=self.panel.sessions[row],
             target=target,
             current=self._current(at),
-            equity=float(self.ledger.book.equity[at]),
+            equity=float(self.exposure.account.book.equity[at]),
             tradable=self.open.iloc[row],
             buyable=self.eligible.iloc[row],
             covariance=None if estimate is None else estimate.matrix,
+            expected_returns=self._expected(row) if "expected_returns" in needs else None,
+            scenarios=self.view.scenarios(row) if "scenarios" in needs else None,
+            betas=self.view.betas(row) if "betas" in needs else None,
+            stress=self.view.stress(row) if "stress" in needs else None,
+            volumes=self.view.volumes(row) if {"volumes", "equity"} & {*needs} else None,
+            volatilities=self.view.volatilities(row) if "volatilities" in needs else None,
+            half_spreads=self.view.half_spreads(row) if "half_spreads" in needs else None,
             proceeds=0.0 if previous is None else self._proceeds(previous.row, row),
         )
-        allocation = None if self.program is None else self.program.solve(decision)
-        return SizedDecision(row, decision, allocation)
+
+    def _expected(self, row: int) -> pd.Series:
+        """The strategy's expected returns, of the assets it has one of."""
+        if self.expected is None:
+            raise ConfigError(
+                "The objective or a limit reads expected returns, and the strategy has none. "
+                "Give it a method expected_returns, or choose another objective."
+            )
+        return self.expected.iloc[row].dropna()
 
     def _current(self, at: int) -> pd.Series | None:
         """Weights held, or None while nothing was ever bought: then it is the first investment."""
@@ -157,22 +233,6 @@ class Desk:
             if since - self.first < settled <= row - self.first:
                 paid -= book.trades[settled, column] * market.prices[settled, column]
         return float(paid / book.equity[row - self.first])
-
-
-def returns_for_risk(panel: Panel) -> pd.DataFrame:
-    """Returns without cash and without halts, whose zeros say nothing about the risk."""
-    traded = open_for_orders(panel).to_numpy()
-    returns = np.where(traded, panel.returns().to_numpy(), np.nan)
-    risky = [column for column, asset in enumerate(panel.universe) if not asset.is_cash]
-    names = labels_of(*(asset.id for asset in panel.universe if not asset.is_cash))
-    return pd.DataFrame(returns[:, risky], panel.sessions, names)
-
-
-def covariance_at(
-    model: RiskModel | None, returns: pd.DataFrame, row: int, periods_per_year: float
-) -> CovarianceEstimate | None:
-    """Covariance from the returns up to a row; None without a risk model."""
-    return None if model is None else model.covariance(returns.iloc[: row + 1], periods_per_year)
 
 
 def dense_targets(

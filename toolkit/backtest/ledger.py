@@ -41,7 +41,8 @@ class Market:
 
     `prices` value a holding (NaN: not listed). `permission` is 0 closed, 1 open, 2 sell only.
     `stage` orders the closes within a session, 0 first. `settlement` is the row on which an
-    asset's closing pays, or -1. `fee` and `slippage` are fractions of traded value.
+    asset's closing pays, or -1. `fee` and `slippage` are fractions of traded value; `impact` is what
+    comes on top of the slippage for each root of a USD traded. None: trades move no price.
     """
 
     sessions: pd.DatetimeIndex
@@ -53,6 +54,7 @@ class Market:
     fee: Floats
     slippage: Floats
     cash_column: int = -1
+    impact: Floats | None = None
 
 
 class Ledger:
@@ -70,9 +72,11 @@ class Ledger:
         self.market, self.initial_cash, self.row = market, float(initial_cash), 0
         # One memory layout is one compiled kernel.
         flat = np.ascontiguousarray
+        impact = np.zeros((0, assets)) if market.impact is None else market.impact
         self._terms = Terms(
             flat(market.prices), flat(market.permission), flat(market.stage),
             flat(market.settlement), flat(market.fee), flat(market.slippage), market.cash_column,
+            flat(impact),
         )  # fmt: skip
         self.book = Book(
             orders=np.full((rows, assets), np.nan),
@@ -173,7 +177,7 @@ class Simulation:
 
     @cached_property
     def slippage(self) -> pd.Series:
-        """USD lost to half-spread and slippage in each session."""
+        """USD lost to half-spread, slippage and impact in each session."""
         return self._by_session(self.book.slipped, "slippage")
 
     @cached_property
@@ -247,7 +251,8 @@ def simulate(
         has weight 0, as has one below 1e-8. What a row leaves of 1 stays cash; more than 1 is an
         error.
     rates
-        Fee and slippage as fractions of traded value; free where not given.
+        Fee and slippage as fractions of traded value; free where not given. Prices alone say
+        nothing of volumes, so `measured` must be None: `Backtester` charges impact.
     tradable
         Whether each asset can be traded at each session: bool, sessions x assets. An order that
         cannot fill waits for the next tradable session or until a newer decision replaces it.
@@ -276,6 +281,11 @@ def simulate(
     if tradable is not None:
         open_now &= checked_flags(tradable, prices)
     rates = rates or CostRates()
+    if rates.measured is not None:
+        raise ConfigError(
+            "simulate is given rates.measured, and no volumes that impact could be measured by. "
+            "Leave it None, or run a Backtester on a panel."
+        )
     market = Market(
         sessions=sessions,
         assets=assets,

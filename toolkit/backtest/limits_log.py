@@ -2,6 +2,10 @@
 
 At the decision a limit must hold, but for a recorded relaxation. After the fill prices have moved
 since; until the next decision weights drift without any trade. The three are never mixed.
+
+A decision speaks of the book at full share. What was held after it is the share of that book which
+overlays kept, the rest in cash; and turnover is that of the book, since overlays' trades do not
+count.
 """
 
 from __future__ import annotations
@@ -14,12 +18,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from toolkit.backtest.engine import Account, SizedDecision, TimeLoop
-from toolkit.optimize.optimizer import Program
+from toolkit.backtest.ledger import Simulation
+from toolkit.optimize.program import Program
 from toolkit.panel import Panel
 
 Floats = NDArray[np.float64]
 
 COLUMNS = ("session", "limit", "cap", "at_decision", "slack", "after_fill", "drift", "binding")
+
+_TURNOVER = "MaxTurnover"
 
 
 def limits_log(loop: TimeLoop, account: Account, panel: Panel) -> pd.DataFrame:
@@ -64,38 +71,51 @@ class _Watch:
 
     def __init__(self, account: Account, program: Program, fill_delay: int) -> None:
         self.program, self.first, self.fill_delay = program, account.first, fill_delay
-        market, book = account.simulation.market, account.simulation.book
-        self.sessions, self.assets = market.sessions, list(market.assets)
-        prices = np.nan_to_num(market.prices)
-        equity = book.equity[:, None]
-        self.held = np.divide(
-            book.holdings * prices, equity, out=np.zeros_like(prices), where=equity > 0.0
-        )
-        # What the weights would have been at each session without its trades.
-        untraded = np.vstack([np.zeros(prices.shape[1]), book.holdings[:-1]]) * prices
-        total = untraded.sum(axis=1, keepdims=True)
-        self.untraded = np.divide(untraded, total, out=np.zeros_like(untraded), where=total > 0.0)
+        self.sessions = account.simulation.market.sessions
+        self.own = self.full = _Held(account.simulation)
+        if account.full is not account.simulation:
+            self.full = _Held(account.full)
 
     def after_fill(self, sized: SizedDecision) -> Mapping[str, Floats]:
         """Values after the fill; empty where the sessions end before it."""
         fill = sized.row + self.fill_delay - self.first
-        if fill >= len(self.held):
+        if fill >= len(self.sessions):
             return {}
+        values = self._filled(self.own, fill, sized)
+        if self.full is not self.own and _TURNOVER in values:
+            values[_TURNOVER] = self._filled(self.full, fill, sized)[_TURNOVER]
+        return values
+
+    def _filled(self, held: _Held, fill: int, sized: SizedDecision) -> dict[str, Floats]:
         decision = sized.decision
         if decision.current is not None:
-            start = pd.Series(self.untraded[fill], index=self.assets)
+            start = pd.Series(held.untraded[fill], index=sized.sized.index)
             decision = replace(decision, current=start)
-        return self.program.measure(self.held[fill], decision, self.sessions[fill])
+        return self.program.measure(held.weights[fill], decision, self.sessions[fill])
 
     def drift(self, sized: SizedDecision, until: int) -> Mapping[str, Floats]:
         """Values on the sessions after the fill up to a row; empty where there are none.
 
-        Turnover is left out: drifting is not trading.
+        Turnover is left out: drifting is not trading, and neither is what an overlay orders.
         """
         rows = slice(sized.row + self.fill_delay - self.first + 1, until - self.first + 1)
         if len(self.sessions[rows]) == 0:
             return {}
         values = self.program.measure(
-            self.held[rows], sized.decision, self.sessions[rows], drifted=True
+            self.own.weights[rows], sized.decision, self.sessions[rows], drifted=True
         )
-        return {name: path for name, path in values.items() if name != "MaxTurnover"}
+        return {name: path for name, path in values.items() if name != _TURNOVER}
+
+
+class _Held:
+    """Weights of an account at each session's end, and what they would be without its trades."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        book, prices = simulation.book, np.nan_to_num(simulation.market.prices)
+        self.weights = _shares(book.holdings * prices, book.equity[:, None])
+        untraded = np.vstack([np.zeros(prices.shape[1]), book.holdings[:-1]]) * prices
+        self.untraded = _shares(untraded, untraded.sum(axis=1, keepdims=True))
+
+
+def _shares(values: Floats, total: Floats) -> Floats:
+    return np.divide(values, total, out=np.zeros_like(values), where=total > 0.0)

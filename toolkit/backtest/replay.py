@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from toolkit.errors import ReconciliationError
+from toolkit.optimize.costs import LARGEST_IMPACT
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +56,8 @@ class Reconciliation:
 class ReplayInput:
     """Prices and rates as the panel and the cost object give them: sessions x assets.
 
-    A price is 0 from the settlement of a wipe-out on. `cash` names the column that may be short,
+    `impact` is what comes on top of the slippage for each root of a USD traded; None is nothing. A
+    price is 0 from the settlement of a wipe-out on. `cash` names the column that may be short,
     which is how an overdraft shows; None where there is no cash asset.
     """
 
@@ -64,6 +66,15 @@ class ReplayInput:
     slippage: Floats
     cash: str | None
     initial_cash: float
+    impact: Floats | None = None
+
+    def slippage_of(self, amounts: Floats, close: Floats) -> Floats:
+        """Slippage of each order, impact included: by how much it moves its own price."""
+        if self.impact is None:
+            return self.slippage
+        size = np.sqrt(np.abs(amounts) * np.nan_to_num(close))
+        slippage: Floats = self.slippage + np.minimum(self.impact * size, LARGEST_IMPACT)
+        return slippage
 
 
 def replay(units: pd.DataFrame, inputs: ReplayInput) -> Replay:
@@ -89,7 +100,7 @@ def replay(units: pd.DataFrame, inputs: ReplayInput) -> Replay:
         size_type="amount",
         direction=[["longonly" if only else "both" for only in long_only]],
         fees=inputs.fee,
-        slippage=inputs.slippage,
+        slippage=inputs.slippage_of(amounts, close.to_numpy()),
         init_cash=inputs.initial_cash,
         cash_sharing=True,
         group_by=True,

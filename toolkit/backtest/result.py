@@ -22,12 +22,15 @@ from toolkit.backtest.describe import (
     data_entry,
     endings,
     holes_entry,
+    overlays_entry,
     sleeves_entry,
     versions,
 )
 from toolkit.backtest.engine import Account, TimeLoop
+from toolkit.backtest.events_used import events_used
 from toolkit.backtest.limits_log import limits_log
 from toolkit.backtest.replay import TOLERANCE, Reconciliation, Replay
+from toolkit.backtest.watch import Watch
 from toolkit.evidence import PowerCard, independent_bets, smallest_information_ratio
 from toolkit.panel import Panel
 from toolkit.record import RunRecord
@@ -75,12 +78,14 @@ class BacktestResult:
     Attributes
     ----------
     returns
-        By session after the first: net, gross, cash, benchmark; equity, fees, slippage in USD; and
-        beta_matched where there is such a benchmark.
-    weights, targets, orders, limits
+        By session after the first: net, gross, cash, benchmark; equity, fees, slippage in USD;
+        beta_matched where there is such a benchmark, and without_overlays where there are overlays.
+    weights, targets, orders, limits, overlays
         As in `RunRecord`.
     audit, reconciliation
         None where the check was switched off; the page then says NOT CHECKED.
+    fields_read
+        Names of the panel's fields that the run read; None where that was not recorded.
     """
 
     panel: Panel
@@ -90,6 +95,7 @@ class BacktestResult:
     audit: Audit | None
     replay: Replay | None
     reconciliation: Reconciliation | None
+    fields_read: frozenset[str] | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __repr__(self) -> str:
@@ -141,6 +147,8 @@ class BacktestResult:
         )
         if self.beta_matched is not None:
             frame["beta_matched"] = self.beta_matched.simulation.returns
+        if self.loop.overlays:
+            frame["without_overlays"] = self.account.full.returns
         return frame.iloc[1:]
 
     @property
@@ -165,7 +173,7 @@ class BacktestResult:
         sessions = [decision.decision.session for decision in made]
         assets = list(self.panel.universe.ids)
         wanted = np.array([self.account.dense.iloc[decision.row].to_numpy() for decision in made])
-        sized = np.array([d.weights.reindex(assets).to_numpy() for d in made])
+        sized = np.array([d.sized.reindex(assets).to_numpy() for d in made])
         return pd.DataFrame(
             {
                 "session": np.repeat(np.array(sessions, dtype="datetime64[ns]"), len(assets)),
@@ -184,6 +192,12 @@ class BacktestResult:
     def limits(self) -> pd.DataFrame:
         """Every limit at every decision, after its fill, and until the next decision."""
         return limits_log(self.loop, self.account, self.panel)
+
+    @cached_property
+    def overlays(self) -> pd.DataFrame:
+        """Every change of state of an overlay: see `Watch.log`; empty without overlays."""
+        watch = self.account.watch or Watch((), self.panel.periods_per_year)
+        return watch.log()
 
     @cached_property
     def order_sha256(self) -> str:
@@ -206,11 +220,19 @@ class BacktestResult:
             sessions=sessions,
             decisions=len(allocated),
             independent_bets=independent_bets(allocated),
+            events_used=self._events_used,
             smallest_information_ratio=smallest_information_ratio(
                 sessions, self.panel.periods_per_year
             ),
             variants_tried=self.origin.variants_tried,
         )
+
+    @property
+    def _events_used(self) -> int | None:
+        made = self.account.decisions
+        if self.fields_read is None or not made:
+            return None
+        return events_used(self.panel, self.fields_read, made[0].row, made[-1].row)
 
     def metrics(self) -> dict[str, Any]:
         """Basis, and headline numbers net, gross, of the benchmark and of cash."""
@@ -251,6 +273,12 @@ class BacktestResult:
                 "strategy's betas, net",
                 **described("beta_matched"),
             },
+            "without_overlays": {
+                "name": "Without overlays, net",
+                **described("without_overlays"),
+            }
+            if self.loop.overlays
+            else None,
             "cash": described("cash"),
         }
 
@@ -286,6 +314,7 @@ class BacktestResult:
             targets=self.targets,
             orders=self.orders,
             limits=self.limits,
+            overlays=self.overlays,
         )
 
     def save(self, runs: Path, *, page: bool = True) -> Path:
@@ -331,6 +360,7 @@ class BacktestResult:
             "costs": asdict(loop.cost),  # type: ignore[call-overload]
             "optimizer": None if loop.optimizer is None else repr(loop.optimizer),
             "risk_model": None if loop.risk_model is None else repr(loop.risk_model),
+            "overlays": overlays_entry(self.account, loop.overlays),
             "orders": len(self.orders),
             "order_sha256": self.order_sha256,
             "hashes": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import traceback
@@ -17,6 +18,8 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; every ending has its documented exit code."""
+    # Matrices of some dozen assets are too small to share: threads would only wait for one another.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = app(standalone_mode=False)
         if code == _INTERRUPTED:

@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toolkit.cli import allocate
 from toolkit.cli.network import network
 from toolkit.cli.pivot import pivot
 from toolkit.cli.signals import signals
-from toolkit.cli.terminal import AsJson, DataFolder, Runs, complain, progress, say
+from toolkit.cli.terminal import (
+    AsJson,
+    DataFolder,
+    Runs,
+    StrategyName,
+    answer,
+    complain,
+    experiment_of,
+    progress,
+    say,
+)
 from toolkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from toolkit.backtest.result import BacktestResult
-    from toolkit.config import Experiment
 
 app = typer.Typer(
     add_completion=False,
@@ -28,10 +38,6 @@ app = typer.Typer(
 )
 app.add_typer(network, name="network")
 app.add_typer(pivot, name="pivot")
-
-StrategyName = Annotated[
-    str, typer.Argument(help="Name of a shipped strategy, or path of a .toml file.")
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -58,7 +64,12 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     start: Annotated[str | None, typer.Option(help="First session of the run, ISO day.")] = None,
     end: Annotated[str | None, typer.Option(help="Last session of the run, ISO day.")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: strategy.lookback=60")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Change a setting: strategy.lookback=60, or 'data.without=[\"CORZ\"]' to leave out "
+            "an asset.",
+        ),
     ] = None,
     as_json: AsJson = False,
     report_page: Annotated[
@@ -69,17 +80,15 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
 ) -> None:
     """Backtest a strategy and write a run folder."""
     from toolkit.record import demand_writable
+    from toolkit.report.summary import summary_lines
 
     demand_writable(runs)
     chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
-    experiment = _experiment(strategy, data, start, end, chosen)
+    experiment = experiment_of(strategy, data, start, end, chosen)
     result = experiment.run(progress(), shlex.join(["hashpivot", *sys.argv[1:]]))
     folder = result.save(runs, page=report_page)
     page = str(folder / "report.html") if report_page else None
-    if as_json:
-        say(json.dumps(_summary(result, folder, page), allow_nan=False))
-    else:
-        _print_summary(result, folder, page)
+    answer(_summary(result, folder, page), summary_lines(result.record(), folder, page), as_json)
     if result.failures:
         complain(" ".join(result.failures) + f" The run was written to {folder}, marked failed.")
         raise typer.Exit(4)
@@ -101,7 +110,7 @@ def audit(
 
     if cuts != "all" and not (cuts.isdigit() and int(cuts) > 0):
         raise ConfigError(f"--cuts {cuts}: expected a number above 0, or 'all'.")
-    experiment = _experiment(strategy, data, None, None, [])
+    experiment = experiment_of(strategy, data)
     found = look_ahead_audit(
         experiment.backtester().loop,
         experiment.strategy(),
@@ -110,25 +119,24 @@ def audit(
         deep=deep,
         progress=progress(),
     )
-    if as_json:
-        findings = [asdict(finding) for finding in found.findings]
-        answer = {
-            "strategy": experiment.name,
-            "cuts": found.cuts,
-            "differences": found.differences,
-            "deep": deep,
-            "findings": findings,
-            "cannot_see": list(found.cannot_see),
-        }
-        say(json.dumps(answer, allow_nan=False))
-    else:
-        say(f"{experiment.name}: {found.cuts} cuts, {found.differences} differences")
-        for finding in found.findings[:10]:
-            say(
-                f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
-                f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
-            )
-        say("The audit cannot see: " + "; ".join(found.cannot_see) + ".")
+    content = {
+        "strategy": experiment.name,
+        "cuts": found.cuts,
+        "differences": found.differences,
+        "deep": deep,
+        "findings": [asdict(finding) for finding in found.findings],
+        "cannot_see": list(found.cannot_see),
+    }
+    lines = [
+        f"{experiment.name}: {found.cuts} cuts, {found.differences} differences",
+        *(
+            f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
+            f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
+            for finding in found.findings[:10]
+        ),
+        "The audit cannot see: " + "; ".join(found.cannot_see) + ".",
+    ]
+    answer(content, lines, as_json)
     demand_clean(found)
 
 
@@ -158,14 +166,11 @@ def strategies(as_json: AsJson = False) -> None:
     from toolkit.settings import shipped_strategies
 
     found = shipped_strategies()
-    if as_json:
-        say(json.dumps(found))
-        return
-    for name, title in found.items():
-        say(f"{name:<22} {title}")
+    answer(found, (f"{name:<22} {title}" for name, title in found.items()), as_json)
 
 
 app.command()(signals)
+app.add_typer(allocate.app)
 
 
 @app.command()
@@ -183,31 +188,10 @@ def doctor(as_json: AsJson = False) -> None:
         raise ConfigError("Something above does not work; install the locked requirements again.")
 
 
-def _experiment(
-    strategy: str, data: Path | None, start: str | None, end: str | None, overrides: list[str]
-) -> Experiment:
-    from toolkit.config import Experiment
-
-    # As TOML writes them, so that the same run has the same hash however its days were given.
-    # A relative folder is meant from where the command was typed.
-    folder = None if data is None else json.dumps(str(data.absolute()), ensure_ascii=False)
-    given = {"folder": folder, "start": start, "end": end}
-    settings = [f"data.{key}={value}" for key, value in given.items() if value]
-    return Experiment.from_toml(strategy, [*settings, *overrides])
-
-
 def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str, Any]:
+    from toolkit.report.tables import KEY_MEASURES
+
     manifest, net = result.manifest(), result.metrics()["net"]
-    wanted = (
-        "cagr",
-        "volatility",
-        "sharpe",
-        "sortino",
-        "max_drawdown",
-        "expected_shortfall_95",
-        "turnover",
-        "total_costs",
-    )
     agreement, found = result.reconciliation, result.audit
     keys = ("strategy", "status", "start", "end", "sessions", "clock", "order_sha256")
     return {
@@ -216,17 +200,10 @@ def _summary(result: BacktestResult, folder: Path, page: str | None) -> dict[str
         "report": page,
         "simulated": manifest["simulated"],
         "periods_per_year": manifest["periods_per_year"],
-        "metrics": {name: net[name] for name in wanted},
+        "metrics": {name: net[name] for name in KEY_MEASURES},
         "reconciliation": {
             "max_relative_gap": None if agreement is None else agreement.max_relative_gap
         },
         "audit": None if found is None else {"cuts": found.cuts, "differences": found.differences},
         "failures": manifest["failures"],
     }
-
-
-def _print_summary(result: BacktestResult, folder: Path, page: str | None) -> None:
-    from toolkit.report.summary import summary_lines
-
-    for line in summary_lines(result.record(), folder, page):
-        say(line)

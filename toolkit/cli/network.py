@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toolkit.cli.terminal import AsJson, DataFolder, progress, say
+from toolkit.cli.terminal import (
+    AsJson,
+    DataFolder,
+    LastSession,
+    answer,
+    panel_to_read,
+    progress,
+)
 from toolkit.errors import ConfigError
 
 if TYPE_CHECKING:
     from toolkit.network.aftermath import Aftermath
     from toolkit.network.fleet import FleetResult
+    from toolkit.signals.reading import Reading
+    from toolkit.signals.retarget import RetargetOutlook
+    from toolkit.signals.status import NetworkStatus
+
+_WIDTH, _INDENT = 80, "    "
 
 network = typer.Typer(help="Read and simulate the Bitcoin network.", rich_markup_mode=None)
 
@@ -22,24 +33,14 @@ network = typer.Typer(help="Read and simulate the Bitcoin network.", rich_markup
 @network.command()
 def status(
     data: DataFolder = None,
-    end: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Last session looked at, ISO day."),
-    ] = None,
+    end: LastSession = None,
     as_json: AsJson = False,
 ) -> None:
     """Show every signal of the network, and the next retarget."""
-    from toolkit.config import DataSettings, panel_of
-    from toolkit.signals.status import network_status, status_lines
+    from toolkit.signals.status import network_status
 
-    folder = None if data is None else str(data.absolute())
-    last = None if end is None else end.date()
-    found = network_status(panel_of(DataSettings(folder=folder, end=last)))
-    if as_json:
-        say(json.dumps(found.as_json(), allow_nan=False))
-    else:
-        for line in status_lines(found):
-            say(line)
+    found = network_status(panel_to_read(data, end=end))
+    answer(found.as_json(), status_lines(found), as_json)
 
 
 @network.command()
@@ -74,17 +75,13 @@ def simulate(
         show("simulation", 1, 1)
     if plot is not None:
         _draw(plot, scenario.title, result)
-    if as_json:
-        columns = result.daily.assign(date=result.days.strftime("%Y-%m-%d"))
-        daily = {
-            column: [None if value != value else value for value in columns[column].tolist()]
-            for column in columns
-        }
-        answer = {"scenario": name, "simulated": True, "daily": daily, "summary": asdict(aftermath)}
-        say(json.dumps(answer, allow_nan=False))
-        return
-    for line in aftermath_lines(scenario.title, aftermath):
-        say(line)
+    columns = result.daily.assign(date=result.days.strftime("%Y-%m-%d"))
+    daily = {
+        column: [None if value != value else value for value in columns[column].tolist()]
+        for column in columns
+    }
+    content = {"scenario": name, "simulated": True, "daily": daily, "summary": asdict(aftermath)}
+    answer(content, aftermath_lines(scenario.title, aftermath), as_json)
 
 
 @network.command()
@@ -93,11 +90,48 @@ def scenarios(as_json: AsJson = False) -> None:
     from toolkit.network.scenarios import SCENARIO_NAMES, scenario
 
     titles = {name: scenario(name).title for name in SCENARIO_NAMES}
-    if as_json:
-        say(json.dumps(titles))
-        return
-    for name, title in titles.items():
-        say(f"{name:<18} {title}")
+    answer(titles, (f"{name:<18} {title}" for name, title in titles.items()), as_json)
+
+
+def status_lines(status: NetworkStatus) -> list[str]:
+    """The status of the network as lines of text, none of them wider than a plain terminal."""
+    marked = "  SIMULATED, no evidence" if status.simulated else ""
+    lines = [f"Network as of the decision of {status.asof}{marked}", ""]
+    for reading in status.signals:
+        lines += _reading_lines(reading)
+    lines += ["", *wrap(_retarget_line(status.next_retarget), _WIDTH)]
+    for name, days in status.absent_days.items():
+        more = f" and {len(days) - 1} more days" if len(days) > 1 else ""
+        text = f"{name} lacks {days[0]}{more}: no reading of a window that holds such a day."
+        lines += wrap(text, _WIDTH)
+    return lines
+
+
+def _reading_lines(reading: Reading) -> list[str]:
+    """The state of a signal, and below it the value, when it was known, and its thresholds."""
+    since = "" if reading.since is None else f"since {reading.since}"
+    state = f"{reading.name:<34}{reading.state:<20}{since}".rstrip()
+    if reading.value is None:
+        value = "no value"
+    elif reading.unit == "fraction":
+        value = f"{reading.value:+z.1%}"
+    else:
+        value = f"{reading.value:.4g} {reading.unit}".removesuffix(" 1")
+    known = "" if reading.known_at is None else f", known {reading.known_at:%Y-%m-%d %H:%M} UTC"
+    thresholds = "" if reading.threshold == "none" else f"; {reading.threshold}"
+    text = f"{value}{known}{thresholds}"
+    return [state, *wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)]
+
+
+def _retarget_line(retarget: RetargetOutlook | None) -> str:
+    if retarget is None:
+        return "Next retarget: no forecast, for want of recent days or of past epochs."
+    height = "" if retarget.height is None else f" at height {retarget.height:,}"
+    return (
+        f"Next retarget{height}: {retarget.change:+z.1%}, with 90 % between "
+        f"{retarget.band_low:+z.1%} and {retarget.band_high:+z.1%}; "
+        f"{retarget.fraction:.0%} of the epoch is mined."
+    )
 
 
 def aftermath_lines(title: str, aftermath: Aftermath) -> list[str]:

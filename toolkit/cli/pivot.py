@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from typing import Annotated
-
 import typer
 
-from toolkit.cli.terminal import AsJson, DataFolder, say
+from toolkit.cli.terminal import AsJson, DataFolder, LastSession, answer, complain, panel_to_read
 
 pivot = typer.Typer(rich_markup_mode=None)
+
+_ON_TABLES = ("column_missing", "event_type_unknown", "events_left_out", "events_outside")
+"""Kinds of notices on announcements and capacities: what of the user's own table was not heard."""
 
 
 # Without it typer would take the only command for the whole group.
@@ -22,21 +21,15 @@ def _group() -> None:
 @pivot.command()
 def status(
     data: DataFolder = None,
-    end: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Last session looked at, ISO day."),
-    ] = None,
+    end: LastSession = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how far each miner has turned to AI, by the market and by its contracts."""
-    from toolkit.config import DataSettings, panel_of
     from toolkit.signals.pivot_status import pivot_lines, pivot_status
 
-    folder = None if data is None else str(data.absolute())
-    last = None if end is None else end.date()
-    found = pivot_status(panel_of(DataSettings(folder=folder, end=last)))
-    if as_json:
-        say(json.dumps(found.as_json(), allow_nan=False))
-    else:
-        for line in pivot_lines(found):
-            say(line)
+    panel = panel_to_read(data, end=end)
+    for notice in panel.notices:
+        if notice.kind in _ON_TABLES:
+            complain(notice.text)
+    found = pivot_status(panel)
+    answer(found.as_json(), pivot_lines(found), as_json)

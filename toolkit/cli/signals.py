@@ -2,69 +2,99 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from toolkit.cli.terminal import (
+    AsJson,
+    DataFolder,
+    FirstSession,
+    LastSession,
+    answer,
+    panel_to_read,
+    progress,
+)
 
-from toolkit.cli.terminal import AsJson, DataFolder, progress, say
+if TYPE_CHECKING:
+    from datetime import date
+
+    from toolkit.research.scorecard import Scorecard
+    from toolkit.signals.signal import Signal
 
 
 def signals(
     data: DataFolder = None,
-    start: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First session, ISO day.")
-    ] = None,
-    end: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last session, ISO day.")
-    ] = None,
+    start: FirstSession = None,
+    end: LastSession = None,
     as_json: AsJson = False,
 ) -> None:
     """Score every signal: what it foretold, how that decays, and what is momentum in it."""
     import pandas as pd
 
-    from toolkit.config import DataSettings, panel_of
-    from toolkit.research.scorecard import HORIZONS, scorecard_table, scorecards
-    from toolkit.signals.price import Momentum, TrailingVolatility
-    from toolkit.signals.reading import GAUGES
+    from toolkit.research.scorecard import scorecards
 
     show = progress()
     if show is not None:
         show("signals", 0, 1)
-    panel = panel_of(
-        DataSettings(
-            folder=None if data is None else str(data.absolute()),
-            start=None if start is None else start.date(),
-            end=None if end is None else end.date(),
-        )
-    )
-    judged = {
-        "momentum": Momentum(),
-        "trailing_volatility": TrailingVolatility(),
-        **{gauge.name: gauge.signal for gauge in GAUGES},
-    }
+    panel = panel_to_read(data, start, end)
     begin = panel.sessions[0] if start is None else pd.Timestamp(start)
-    cards = scorecards(judged, panel, first=begin)
+    cards = scorecards(_every_signal("contracted_mw" in panel.fields), panel, first=begin)
     if show is not None:
         show("signals", 1, 1)
     first, last = begin.date(), panel.sessions[-1].date()
-    if as_json:
-        answer = {
-            "start": first.isoformat(),
-            "end": last.isoformat(),
-            "simulated": panel.simulated,
-            "signals": [asdict(card) for card in cards],
-        }
-        say(json.dumps(answer, allow_nan=False))
-        return
-    marked = "  SIMULATED, no evidence about any real market" if panel.simulated else ""
-    say(f"Signals from {first} to {last}{marked}")
-    say("Rank correlation with the return that could still be earned, and its 95 % interval.")
-    say("Across assets; a signal of the whole market over time, against miners less bitcoin.")
-    chance = len(cards) * len(HORIZONS) * 0.05
-    say(f"* leaves out 0: of so many, about {chance:.0f} would do that by chance.")
-    say("")
-    for line in scorecard_table(cards).to_string(index=False).splitlines():
-        say(line.rstrip())
+    content = {
+        "start": first.isoformat(),
+        "end": last.isoformat(),
+        "simulated": panel.simulated,
+        "signals": [asdict(card) for card in cards],
+    }
+    answer(content, _lines(cards, first, last, panel.simulated), as_json)
+
+
+def _every_signal(announced: bool) -> Mapping[str, Signal]:
+    """Signals of prices, of the network and of the pivot, by name.
+
+    Without announcements those that can do without them listen to the market alone.
+    """
+    from toolkit.signals.disclosure import ContractedMegawatts, DisclosedShare, DisclosureCount
+    from toolkit.signals.market_share import MarketShare
+    from toolkit.signals.pivot import PivotMomentum, PivotShare, SectorPivot
+    from toolkit.signals.pivot_detector import PivotDetector
+    from toolkit.signals.price import Momentum, TrailingVolatility
+    from toolkit.signals.reading import GAUGES
+    from toolkit.signals.relative_economics import KappaSpread
+
+    share = PivotShare(MarketShare(), DisclosedShare() if announced else None)
+    return {
+        "momentum": Momentum(),
+        "trailing_volatility": TrailingVolatility(),
+        **{gauge.name: gauge.signal for gauge in GAUGES},
+        "market_share": MarketShare(),
+        "disclosed_share": DisclosedShare(),
+        "pivot_share": share,
+        "pivot_momentum": PivotMomentum(share),
+        "sector_pivot": SectorPivot(share),
+        "pivot_alarm": PivotDetector(ContractedMegawatts() if announced else None),
+        "contracted_megawatts": ContractedMegawatts(),
+        "disclosure_count": DisclosureCount(),
+        "kappa_spread": KappaSpread(),
+    }
+
+
+def _lines(cards: Sequence[Scorecard], first: date, last: date, simulated: bool) -> list[str]:
+    from toolkit.research.scorecard import scorecard_table
+
+    marked = "  SIMULATED, no evidence about any real market" if simulated else ""
+    scored = sum(score.coefficient is not None for card in cards for score in card.scores)
+    table = scorecard_table(cards).to_string(index=False).splitlines()
+    missing = [f"{card.name} is not available: {card.missing}" for card in cards if card.missing]
+    return [
+        f"Signals from {first} to {last}{marked}",
+        "Rank correlation with the return that could still be earned, and its 95 % interval.",
+        "Across assets; a signal of the whole market over time, against miners less bitcoin.",
+        f"* leaves out 0: of {scored} that are told, about {0.05 * scored:.0f} would by chance.",
+        "",
+        *(line.rstrip() for line in table),
+        *(["", *missing] if missing else []),
+    ]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,20 +13,67 @@ import typer
 
 if TYPE_CHECKING:
     from toolkit.backtest.engine import Progress
+    from toolkit.config import Experiment
+    from toolkit.panel import Panel
 
 DataFolder = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of market data; default: the simulated market."),
 ]
+FirstSession = Annotated[
+    datetime | None, typer.Option("--start", formats=["%Y-%m-%d"], help="First session, ISO day.")
+]
+LastSession = Annotated[
+    datetime | None, typer.Option("--end", formats=["%Y-%m-%d"], help="Last session, ISO day.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Runs = Annotated[
     Path, typer.Option("--runs", envvar="HASHPIVOT_RUNS", help="Folder of run folders.")
+]
+StrategyName = Annotated[
+    str, typer.Argument(help="Name of a shipped strategy, or path of a .toml file.")
 ]
 
 
 def say(text: str) -> None:
     """Write a line of the answer on stdout."""
     sys.stdout.write(text + "\n")
+
+
+def answer(content: object, lines: Iterable[str], as_json: bool) -> None:
+    """Write an answer on stdout, as one JSON object or as lines for readers."""
+    for line in (json.dumps(content, allow_nan=False),) if as_json else lines:
+        say(line)
+
+
+def panel_to_read(
+    data: Path | None, start: datetime | None = None, end: datetime | None = None
+) -> Panel:
+    """The panel that the options of a command choose."""
+    from toolkit.config import DataSettings, panel_of
+
+    # A relative folder is meant from where the command was typed.
+    folder = None if data is None else str(data.absolute())
+    first, last = (None if moment is None else moment.date() for moment in (start, end))
+    return panel_of(DataSettings(folder=folder, start=first, end=last))
+
+
+def experiment_of(
+    strategy: str,
+    data: Path | None,
+    start: str | None = None,
+    end: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Experiment:
+    """The experiment that the options of a command choose."""
+    from toolkit.config import Experiment
+
+    # As TOML writes them, so that the same run has the same hash however its days were given.
+    # A relative folder is meant from where the command was typed.
+    folder = None if data is None else json.dumps(str(data.absolute()), ensure_ascii=False)
+    given = {"folder": folder, "start": start, "end": end}
+    settings = [f"data.{key}={value}" for key, value in given.items() if value]
+    return Experiment.from_toml(strategy, [*settings, *overrides])
 
 
 def complain(text: str) -> None:

@@ -14,11 +14,21 @@ from toolkit.clock import ClockName, decision_times, sessions_between
 from toolkit.data.lives import Life
 from toolkit.data.source import DataSource, Steps
 from toolkit.errors import DataError
-from toolkit.panel import PRICE_FIELD, Field, Notice, Panel
+from toolkit.panel import (
+    HIGH_FIELD,
+    LOW_FIELD,
+    PRICE_FIELD,
+    VOLUME_FIELD,
+    Field,
+    Notice,
+    Panel,
+)
 from toolkit.universe import Asset, Universe
 
 STOPPED = pd.Timedelta(days=45)
 """A field whose last value is older at the end of the run has ended: three epochs, six weeks."""
+
+_OF_ASSETS = (VOLUME_FIELD, HIGH_FIELD, LOW_FIELD)
 
 _EARLIEST = date(2009, 1, 1)
 """Rows of fields are kept from here on; the sessions begin later."""
@@ -78,7 +88,11 @@ def assemble(
         raise DataError(f"There is no session between {start or first} and {end}.")
     lives = _lives(sources, found, universe, prices, sessions, clock)
     universe, notices = _checked(lives, universe, start)
-    fields = _quantities(found) | {PRICE_FIELD: _on_clock(prices, universe, sessions)}
+    fields = {
+        name: _usable(quantity, universe) if name in _OF_ASSETS else quantity
+        for name, quantity in _quantities(found).items()
+    }
+    fields |= {PRICE_FIELD: _on_clock(prices, universe, sessions)}
     last, decision = sessions[-1], decision_times(sessions[-1:])[0]
     return Panel(
         universe=universe,
@@ -227,6 +241,18 @@ def _on_clock(prices: Field, universe: Universe, sessions: pd.DatetimeIndex) -> 
         values = values.assign(**{universe.cash: closed}).dropna(how="all")
     days = pd.DatetimeIndex(values.index)
     return Field(values, decision_times(days), prices.unit, prices.source)
+
+
+def _usable(quantity: Field, universe: Universe) -> Field:
+    """What belongs to the assets of the universe, from when each was usable on.
+
+    Before, there is no such asset for a decision, and its volume was that of a shell.
+    """
+    columns = [name for name in universe.ids if name in quantity.values.columns]
+    since = [np.datetime64(universe[name].usable_from) for name in columns]
+    days = quantity.values.index.to_numpy()[:, None]
+    values = quantity.values[columns].where(days >= np.array(since, dtype=days.dtype))
+    return replace(quantity, values=values)
 
 
 def _seen(quantity: Field, last: pd.Timestamp, decision: pd.Timestamp) -> Field:

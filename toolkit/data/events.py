@@ -155,6 +155,11 @@ class _Tally:
 
 _CONTRACTED = ("contracted_mw", "gpu_cloud_mw")
 _REACHED = ("financed_mw", "energised_mw")
+ANNOUNCED = frozenset(
+    {*_CONTRACTED, *_REACHED, *(f"announcements_{kind}" for kind in Kind), "colocation_rent"}
+)
+"""Names of the fields that a table of announcements may give."""
+
 _UNSOURCED = "memory_unverified"
 _STATUSES = ("sourced", "sourced_date_from_memory", _UNSOURCED)
 _REQUIRED = ("announce_date", "ticker", "event_type")
@@ -185,8 +190,8 @@ def read_events(
     Raises
     ------
     DataError
-        If a row has no day, an unknown word, a time before its announcement, MW without a basis,
-        a share above 1, or repeats another; naming file, line and column.
+        If there is no row, or one has no day, an unknown word, a time before its announcement, MW
+        without a basis, a share above 1, or repeats another; naming file, line and column.
     UnknownAssetError
         If a ticker is unknown.
     """
@@ -205,6 +210,11 @@ def read_events(
         if key in events:
             raise DataError(f"{fact.where}: repeats an earlier row ({', '.join(key[:3])}).")
         events[key] = _event(fact)
+    if not events:
+        raise DataError(
+            f"{path.name} holds no announcement that has a source. Write one, or take the file away: "
+            "then the shipped table is read."
+        )
     outside = [] if universe is None else [e for e in events.values() if e.ticker not in known]
     told = _told(path.name, columns, len(facts) - len(kept), outside, events.values())
     return EventTable(tuple(events.values()), path.name, "mw" in columns, told)

@@ -6,7 +6,7 @@ Two tables of facts are found by their names: ``pivot_events.csv``, the announce
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from toolkit.data.bars import bar_fields
 from toolkit.data.capacity import read_capacity
 from toolkit.data.catalog import read_universe
 from toolkit.data.chain import chain
@@ -102,7 +103,9 @@ class FilesSource:
                 found[name] = _cut(steps, *period)
         series = {asset.id: self._price(asset, tables, *period) for asset in assets}
         if series:
-            found[PRICE_FIELD] = self._closes(series)
+            found[PRICE_FIELD] = prices = self._closes(series)
+            bars = bar_fields(self.mapping.bars, self.mapping.tables, tables, prices)
+            found |= {name: _cut(values, *period) for name, values in bars.items()}
         return found
 
     def notices(self) -> tuple[Notice, ...]:
@@ -120,7 +123,7 @@ class FilesSource:
         block = self.mapping.price_block(asset)
         return self.mapping.tables[block.table].file if block else MAPPING_FILE
 
-    def _read(self, assets: Iterable[Asset]) -> dict[str, RawTable]:
+    def _read(self, assets: Sequence[Asset]) -> dict[str, RawTable]:
         """Each table that is needed, once, with the columns that are needed."""
         wanted: dict[str, set[str]] = {}
         for asset in assets:
@@ -129,10 +132,15 @@ class FilesSource:
                 wanted.setdefault(block.table, set()).add(block.columns[asset.id])
         for quantity in self.mapping.fields.values():
             wanted.setdefault(quantity.table, set()).add(quantity.column)
+        beside: dict[str, set[str]] = {}
+        for bars in self.mapping.bars:
+            if any(asset.id in bars.columns for asset in assets):
+                beside.setdefault(bars.table, set()).update(bars.numbers)
         tables = {}
-        for name, columns in wanted.items():
+        for name in dict.fromkeys((*wanted, *beside)):
             table = self.mapping.tables[name]
-            numbers = sorted(columns) if table.layout == "wide" else [table.value]
+            columns = wanted.get(name, set()) if table.layout == "wide" else {table.value}
+            numbers = sorted(columns | beside.get(name, set()))
             texts = [column for column in (table.key, table.source) if column]
             path = path_inside(self.directory, table.file)
             tables[name] = read_table(path, table.date, numbers, texts)

@@ -13,6 +13,14 @@
     availability = "session_close"
     columns = { CASH = "BIL", NVDA = "NVDA" }    # or a list, where they are called alike
 
+    [[bars]]                                 # columns of a long table with volume, high and low
+    table = "daily_bars"
+    columns = ["NVDA"]
+    volume = "volume"                        # in shares, times the close of the same row
+    high = "high"
+    low = "low"
+    close = "close"
+
     [fields.hash_rate]
     table = "network"
     column = "hashrate_ehs"
@@ -34,7 +42,7 @@ from pydantic import Field as Setting
 
 from toolkit.data.checks import only_keys, read_toml
 from toolkit.errors import ConfigError, suggestion
-from toolkit.panel import PRICE_FIELD
+from toolkit.panel import HIGH_FIELD, LOW_FIELD, PRICE_FIELD, VOLUME_FIELD
 from toolkit.units import Positive, component
 from toolkit.universe import AssetId
 
@@ -53,6 +61,8 @@ _NEW_YORK_CLOSE = pd.Timedelta(hours=21)
 """16:00 in New York is 20:00 or 21:00 UTC; the later of the two never looks ahead."""
 
 _DAY = pd.Timedelta(days=1)
+
+_TAKEN = (PRICE_FIELD, VOLUME_FIELD, HIGH_FIELD, LOW_FIELD)
 
 T = TypeVar("T")
 
@@ -116,6 +126,48 @@ class Prices:
 
 
 @component
+class Bars:
+    """Keys of a long table whose rows have a volume, or a high and a low, besides the close.
+
+    They must be public when the price of their day is.
+
+    Parameters
+    ----------
+    columns
+        Asset id to key; a list where they are called alike.
+    close
+        Column of closes on the basis of the other columns: adjusted for the same splits.
+    volume
+        Column of what was traded on the day in the whole market; "" where there is none.
+    volume_unit
+        ``units``: shares or coins, to be multiplied by the close. ``USD``: money.
+    high, low
+        Columns of the day's highest and lowest price; both or none.
+    first, last
+        Slice of days that is read, both included.
+    """
+
+    table: str
+    columns: Columns
+    close: str
+    volume: str = ""
+    volume_unit: Literal["units", "USD"] = "units"
+    high: str = ""
+    low: str = ""
+    first: date | None = None
+    last: date | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.high) != bool(self.low) or not (self.volume or self.high):
+            raise ConfigError("Bars need volume, or both high and low: the names of columns.")
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns that are read."""
+        return tuple(name for name in (self.close, self.volume, self.high, self.low) if name)
+
+
+@component
 class Quantity:
     """A column, or a key of a long table, that is a field.
 
@@ -168,6 +220,7 @@ class FilesMapping:
     tables: dict[str, Table]
     prices: tuple[Prices, ...]
     fields: dict[str, Quantity]
+    bars: tuple[Bars, ...] = ()
 
     def __post_init__(self) -> None:
         self._table(self.main_prices, "main_prices")
@@ -183,10 +236,16 @@ class FilesMapping:
             if repeated := sorted(seen & set(block.columns)):
                 raise ConfigError(f"{where}: {', '.join(repeated)} has a price column already.")
             seen |= set(block.columns)
+        for number, bars in enumerate(self.bars, start=1):
+            if self._table(bars.table, f"bars block {number}").layout != "long":
+                raise ConfigError(f"bars block {number}: table {bars.table!r} must be long.")
         for name, quantity in self.fields.items():
             table = self._table(quantity.table, f"fields.{name}")
-            if name == PRICE_FIELD or not name.isidentifier():
-                raise ConfigError(f"fields.{name}: a field is a plain word other than 'close'.")
+            if name in _TAKEN or not name.isidentifier():
+                raise ConfigError(
+                    f"fields.{name}: a field is a plain word other than {', '.join(_TAKEN)}, which "
+                    "prices and bars give."
+                )
             if table.source:
                 raise ConfigError(f"fields.{name}: a table with several sources holds prices only.")
 
@@ -210,26 +269,27 @@ def read_mapping(path: Path) -> FilesMapping:
     """
     content = read_toml(path)
     try:
-        only_keys(content, ("main_prices", "tables", "prices", "fields"), path.name)
+        only_keys(content, ("main_prices", "tables", "prices", "bars", "fields"), path.name)
         if "main_prices" not in content:
             raise ConfigError("main_prices is missing; name the table that ends a run.")
         return FilesMapping(
             main_prices=content["main_prices"],
             tables=_each(Table, content.get("tables", {}), "tables"),
-            prices=tuple(
-                _built(Prices, block, f"prices block {number}")
-                for number, block in enumerate(_list(content.get("prices", [])), start=1)
-            ),
+            prices=_blocks(Prices, content.get("prices", []), "prices"),
             fields=_each(Quantity, content.get("fields", {}), "fields"),
+            bars=_blocks(Bars, content.get("bars", []), "bars"),
         )
     except ConfigError as error:
         raise ConfigError(f"{path.name}: {error}") from None
 
 
-def _list(blocks: object) -> list[object]:
+def _blocks(kind: type[T], blocks: object, where: str) -> tuple[T, ...]:
     if not isinstance(blocks, list):
-        raise ConfigError("prices is a list of blocks, each headed [[prices]].")
-    return blocks
+        raise ConfigError(f"{where} is a list of blocks, each headed [[{where}]].")
+    return tuple(
+        _built(kind, block, f"{where} block {number}")
+        for number, block in enumerate(blocks, start=1)
+    )
 
 
 def _each(kind: type[T], tables: object, where: str) -> dict[str, T]:

@@ -26,6 +26,8 @@ What is planted, and nothing else:
 - *Events*, each at a fixed share of the period (`sample_cast`): listings, a bankruptcy, a halt, a
   hole, a reverse split. On the day of the filing the bankrupt miner loses 70 %; it trades for ten
   more sessions and 30 sessions after that pays 35 % of its last price.
+- *Liquidity* (`sample_liquidity`). Volumes that wander, and highs and lows that hold the planted
+  spread. Neither has anything to do with the prices' moves, and prices do not follow from them.
 - *Truth and confounders* (`sample_truth`), public only after the market's last decision.
 
 Prices are delivered adjusted as of the end of the period, like those of a vendor, so that early
@@ -57,6 +59,7 @@ from toolkit.data.sample_cast import (
     Part,
     Timeline,
 )
+from toolkit.data.sample_liquidity import simulated_bars
 from toolkit.data.sample_network import (
     Shocks,
     draw_shocks,
@@ -77,7 +80,7 @@ _LATEST = date(2035, 12, 1)
 _RECOVERY = 0.35
 _AFTER_CLOSE = pd.Timedelta(hours=21, minutes=30)
 _STREAMS = ("uptime", "conditions", "exits", "luck", "turbulence", "factors", "crowd", "own",
-            "reactions", "cash")  # fmt: skip
+            "reactions", "cash", "volume", "range")  # fmt: skip
 
 _FIRST_STREAM = 40
 """The first round number with which bitcoin in the default market neither collapses nor soars."""
@@ -130,7 +133,8 @@ class SampleMarket:
         """Prices of the universe's assets that exist here, the network's fields, and the truth.
 
         ``close`` (USD) has a row every UTC day, public at the end of it, NaN where an asset does
-        not trade. The network's fields are those of `sample_network.network_fields`. The truth's
+        not trade, and so have ``dollar_volume``, ``high`` and ``low`` of all assets but cash. The
+        network's fields are those of `sample_network.network_fields`. The truth's
         (``true_...``, see `sample_truth.Truth`) become public after the last decision of the
         market, so that no panel ever shows a value of theirs. Only rows labelled from start to end
         are returned.
@@ -148,8 +152,13 @@ class SampleMarket:
         columns = [name for name in universe.ids if name in self._closes]
         day_over = (self._timeline.days + pd.Timedelta(days=1)).tz_localize("UTC")
         prices = Field(self._closes[columns], day_over, "USD", SOURCE)
+        bars = {
+            name: replace(field, values=field.values[[n for n in columns if n in field.values]])
+            for name, field in self._bars.items()
+        }
         known = {
             **self._network,
+            **bars,
             **self.events.fields(universe),
             **self.truth.fields(universe.ids),
             PRICE_FIELD: prices,
@@ -255,6 +264,11 @@ class SampleMarket:
             reactions,
             self._stream,
         )
+
+    @cached_property
+    def _bars(self) -> Mapping[str, Field]:
+        public = (self._timeline.days + pd.Timedelta(days=1)).tz_localize("UTC")
+        return simulated_bars(self._closes, public, self._stream)
 
     @cached_property
     def _run(self) -> FleetResult:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from toolkit.errors import InsufficientHistoryError
 from toolkit.network.chain import Floats, numbers
-from toolkit.network.economics import DAYS_PER_YEAR, positive
+from toolkit.network.economics import DAYS_PER_YEAR
+from toolkit.network.quantities import positive
 
 _YEAR_WEEKS, _BLOCK_WEEKS = 52, 26
 _BAND_DEVIATIONS = 1.6448536269514722

@@ -1,8 +1,9 @@
 """What mining earns, what it costs, and what the network pays for its security.
 
 Every function takes numbers, arrays and Series, mixed as numpy and pandas mix them: arrays by
-position, Series by label, a label that one of them lacks being NaN. NaN stays NaN. A value out of
-range, an infinite one or one that is no number raises `DataError` with its name and its position.
+position, Series by label, a label that one of them lacks being NaN. NaN stays NaN. `DataError` names
+and places a value out of range, an infinite one and one that is no number, and names arrays whose
+lengths do not meet.
 
 Units: hash rate in H/s; hash price in USD per PH/s per day; efficiency in J/TH; power price in
 USD/MWh; subsidy and fees in BTC per block; price in USD per BTC, or 1 for amounts in BTC.
@@ -10,13 +11,10 @@ USD/MWh; subsidy and fees in BTC per block; price in USD per BTC, or 1 for amoun
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from pandas import Series
 
-from toolkit.errors import DataError
 from toolkit.network.difficulty import (
     BLOCK_SECONDS,
     FIRST_SUBSIDY_SATOSHI,
@@ -24,8 +22,7 @@ from toolkit.network.difficulty import (
     HASHES_PER_DIFFICULTY,
     block_subsidy,
 )
-
-Quantity = TypeVar("Quantity", float, NDArray[np.float64], Series)
+from toolkit.network.quantities import Quantity, meeting, non_negative, positive, refuse
 
 SATOSHI_PER_BITCOIN = 100_000_000
 DAY_SECONDS = 86_400
@@ -34,20 +31,7 @@ DAYS_PER_YEAR = 365.25
 PETAHASH = 1e15
 
 
-def positive(name: str, value: object) -> Any:
-    """Value as floats, each known to be above zero and finite, or NaN."""
-    numbers = _floats(name, value)
-    _refuse(name, numbers, (numbers <= 0.0) | np.isinf(numbers), "above 0 and finite")
-    return numbers
-
-
-def non_negative(name: str, value: object) -> Any:
-    """Value as floats, each known to be zero or above and finite, or NaN."""
-    numbers = _floats(name, value)
-    _refuse(name, numbers, (numbers < 0.0) | np.isinf(numbers), "0 or above and finite")
-    return numbers
-
-
+@meeting
 def hash_price(
     difficulty: Quantity | float,
     price: Quantity | float,
@@ -78,6 +62,7 @@ def hash_price(
     return answer
 
 
+@meeting
 def realised_hash_price(
     hash_rate: Quantity | float,
     blocks: Quantity | float,
@@ -112,6 +97,7 @@ def realised_hash_price(
     return answer
 
 
+@meeting
 def unit_power_cost(
     efficiency: Quantity | float,
     power_price: Quantity | float,
@@ -133,6 +119,7 @@ def unit_power_cost(
     return answer
 
 
+@meeting
 def mining_margin(hash_price: Quantity | float, unit_cost: Quantity | float) -> Quantity:
     """Share of revenue that the power bill leaves, at most 1 and negative under water.
 
@@ -148,6 +135,7 @@ def mining_margin(hash_price: Quantity | float, unit_cost: Quantity | float) -> 
     return answer
 
 
+@meeting
 def breakeven_power_price(
     hash_price: Quantity | float,
     efficiency: Quantity | float,
@@ -167,6 +155,7 @@ def breakeven_power_price(
     return answer
 
 
+@meeting
 def breakeven_efficiency(
     hash_price: Quantity | float,
     power_price: Quantity | float,
@@ -188,6 +177,7 @@ def breakeven_efficiency(
     return answer
 
 
+@meeting
 def block_rate(hash_rate: Quantity | float, difficulty: Quantity | float) -> Quantity:
     """Expected blocks per day: 144 in equilibrium, in proportion to hash rate out of it.
 
@@ -205,6 +195,7 @@ def block_rate(hash_rate: Quantity | float, difficulty: Quantity | float) -> Qua
     return answer
 
 
+@meeting
 def daily_issuance(
     subsidy: Quantity | float, blocks_per_day: Quantity | float = BLOCKS_PER_DAY
 ) -> Quantity:
@@ -222,6 +213,7 @@ def daily_issuance(
     return answer
 
 
+@meeting
 def annual_inflation(issuance: Quantity | float, supply: Quantity | float) -> Quantity:
     """Growth of the supply in 365.25 days of one issuance, a fraction, not compounded.
 
@@ -237,6 +229,7 @@ def annual_inflation(issuance: Quantity | float, supply: Quantity | float) -> Qu
     return answer
 
 
+@meeting
 def scheduled_supply(height: Quantity | float) -> Quantity:
     """Coins issued up to and with the block at a height, BTC, exact to the satoshi.
 
@@ -249,7 +242,7 @@ def scheduled_supply(height: Quantity | float) -> Quantity:
         A whole number, 0 for the first block.
     """
     blocks = non_negative("height", height) + 1.0
-    _refuse("height", blocks - 1.0, np.mod(blocks, 1.0) > 0.0, "a whole number")
+    refuse("height", blocks - 1.0, np.mod(blocks, 1.0) > 0.0, "a whole number")
     satoshi = 0.0 * blocks
     for halving in range(FIRST_SUBSIDY_SATOSHI.bit_length()):
         start = halving * HALVING_BLOCKS
@@ -259,6 +252,7 @@ def scheduled_supply(height: Quantity | float) -> Quantity:
     return answer
 
 
+@meeting
 def fee_share(fees: Quantity | float, subsidy: Quantity | float) -> Quantity:
     """Share of fees in what blocks pay: fees / (subsidy + fees).
 
@@ -272,6 +266,7 @@ def fee_share(fees: Quantity | float, subsidy: Quantity | float) -> Quantity:
     return answer
 
 
+@meeting
 def security_budget(
     price: Quantity | float,
     subsidy: Quantity | float,
@@ -294,6 +289,7 @@ def security_budget(
     return answer
 
 
+@meeting
 def attack_hour_cost(
     hash_rate: Quantity | float,
     efficiency: Quantity | float,
@@ -318,6 +314,7 @@ def attack_hour_cost(
     return answer
 
 
+@meeting
 def attack_hour_rental(
     hash_rate: Quantity | float, hash_price: Quantity | float, premium: Quantity | float = 0.0
 ) -> Quantity:
@@ -348,29 +345,3 @@ def _reward(subsidy: object, fees: object) -> Any:
 def _megawatt_hours(efficiency: object, overhead: object) -> Any:
     """Energy that a PH/s takes in a day."""
     return positive("efficiency", efficiency) * positive("overhead", overhead) * 24.0 / 1000.0
-
-
-def _floats(name: str, value: object) -> Any:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    numbers: Any = value if isinstance(value, Series) else np.asarray(value)
-    # Text, truth values, None and dates would turn into numbers without a word.
-    if numbers.dtype.kind not in "iuf":
-        raise DataError(
-            f"{name} is a {type(value).__name__} of {numbers.dtype}: expected numbers, as one "
-            "number, an array or a Series of floats."
-        )
-    return numbers.astype(float) if numbers.ndim else float(numbers)
-
-
-def _refuse(name: str, numbers: Any, wrong: Any, wanted: str) -> None:
-    places = np.argwhere(np.asarray(wrong))
-    if not len(places):
-        return
-    first = tuple(int(place) for place in places[0])
-    where = f" at position {', '.join(map(str, first))}" if first else ""
-    if isinstance(numbers, Series):
-        where = f" at {numbers.index[first[0]]}"
-    more = f" ({len(places)} such values)" if len(places) > 1 else ""
-    found = np.asarray(numbers)[first]
-    raise DataError(f"{name} is {found:g}{where}{more}: expected {wanted}, or NaN for none.")

@@ -19,12 +19,8 @@ from pandas import DataFrame, Index, MultiIndex, RangeIndex, Series
 from pydantic import Field
 
 from toolkit.errors import ConfigError, DataError, suggestion
-from toolkit.network.economics import (
-    DAYS_PER_YEAR,
-    breakeven_power_price,
-    non_negative,
-    positive,
-)
+from toolkit.network.economics import DAYS_PER_YEAR, breakeven_power_price
+from toolkit.network.quantities import non_negative, positive
 from toolkit.units import Fraction, NonNegative, Positive, component
 
 Floats = NDArray[np.float64]

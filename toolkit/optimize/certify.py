@@ -13,10 +13,10 @@ from toolkit.optimize.costs import Cost
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.objectives import Objective
-from toolkit.optimize.roster import Floats, Roster
+from toolkit.optimize.roster import Flags, Floats, Roster
 
 TOLERANCE = 1e-6
-"""Largest excess over a limit or a bound, and error of the budget, of an answer that passes."""
+"""Largest excess over a limit in its unit, or a bound, and error of the budget, that passes."""
 
 SMALLEST_TRADE = 1e-4
 """Trades below this fraction of equity are not made."""
@@ -32,20 +32,23 @@ class Assessment:
     ----------
     values, excess
         By limit: the limited quantity, and how far it is beyond the cap (negative: room left).
+    units
+        By limit: its unit, or 1 where that is larger.
     hard
         Worst excess over a bound or error of the budget.
     totals
-        Objective plus cost.
+        Objective plus cost of a year.
     """
 
     values: Floats
     excess: Floats
+    units: Floats
     hard: Floats
     totals: Floats
 
     def residuals(self, allowance: Floats) -> Floats:
         """Worst of everything that must hold, with limits widened by an allowance: a row each."""
-        limits = (self.excess - allowance).max(axis=1, initial=-np.inf)
+        limits = ((self.excess - allowance) / self.units).max(axis=1, initial=-np.inf)
         worst: Floats = np.maximum(self.hard, limits)
         return worst
 
@@ -62,6 +65,7 @@ class Certifier:
         self, roster: Roster, objective: Objective, limits: Sequence[Limit], cost: Cost | None
     ):
         self.roster, self.objective, self.limits, self.cost = roster, objective, limits, cost
+        self.units = np.array([min(1.0, limit.unit) for limit in limits])
 
     def assess(self, facts: Facts, portfolios: Sequence[Floats | None]) -> Assessment:
         """Everything about some portfolios; None is left out."""
@@ -76,8 +80,8 @@ class Certifier:
         beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
         totals = self.objective.expression(candidate)
         if self.cost is not None:
-            totals = totals + self.cost.cost(candidate)
-        return Assessment(values, excess, np.maximum(budget, beyond), totals)
+            totals = totals + self.cost.yearly(candidate)
+        return Assessment(values, excess, self.units, np.maximum(budget, beyond), totals)
 
     def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> Assessment | None:
         """What was measured of weights that pass; None where they do not.
@@ -106,38 +110,46 @@ class Certifier:
         return self._balanced(facts, tidy, (tidy > facts.lower) & (tidy < facts.upper))
 
     def _balanced(self, facts: Facts, weights: Floats, takers: Any) -> Floats:
-        """The weights with what is missing to 1 given to cash, or to the takers by their size."""
+        """The weights with what is missing to 1 given to cash, or to the takers by their room."""
         missing = 1.0 - float(weights.sum())
         if self.roster.cash is not None:
             weights = weights.copy()
             weights[self.roster.cash] += missing
             return weights
-        size = np.where(takers, np.abs(weights - facts.holdings), 0.0)
-        return weights + missing * size / size.sum() if size.sum() > 0.0 else weights
+        edge = facts.upper if missing > 0.0 else facts.lower
+        room = np.where(takers, np.abs(edge - weights), 0.0)
+        free = float(room.sum())
+        return weights + missing * room / free if free > 0.0 else weights
 
-    def without_small_trades(self, facts: Facts, weights: Floats, allowance: Floats) -> Floats:
+    def without_small_trades(
+        self, facts: Facts, weights: Floats, allowance: Floats
+    ) -> tuple[Floats, Assessment] | None:
         """The weights without trades below `SMALLEST_TRADE`; what that frees goes to cash.
 
-        Without a cash asset it goes to the trades that are made, in proportion to their size. A
+        Without a cash asset it goes to the trades that are made, in proportion to their room. A
         trade whose omission would break a limit is made. If all cannot be left out together, the
-        smallest are left out first.
+        smallest are left out first. None where there is nothing to leave out.
         """
         trades = np.abs(weights - facts.holdings)
         small = self.roster.risky & (trades > 0.0) & (trades < SMALLEST_TRADE)
+        if not small.any():
+            return None
 
-        def holds(portfolio: Floats) -> bool:
-            found = self.assess(facts, (portfolio,))
-            return bool(found.residuals(allowance)[0] <= TOLERANCE)
+        def measured(dropped: Flags) -> tuple[Floats, Assessment, bool]:
+            kept = self._left_out(facts, weights, dropped)
+            found = self.assess(facts, (kept, facts.current, facts.target))
+            return kept, found, bool(found.residuals(allowance)[0] <= TOLERANCE)
 
-        whole = self._left_out(facts, weights, small)
-        if not small.any() or holds(whole):
-            return whole
+        kept, found, holds = measured(small)
+        if holds:
+            return kept, found
         dropped = np.zeros(len(small), dtype=bool)
         for place in np.argsort(trades, kind="stable"):
             if small[place]:
                 dropped[place] = True
-                dropped[place] = holds(self._left_out(facts, weights, dropped))
-        return self._left_out(facts, weights, dropped)
+                dropped[place] = measured(dropped)[2]
+        kept, found, _ = measured(dropped)
+        return kept, found
 
     def _left_out(self, facts: Facts, weights: Floats, dropped: Any) -> Floats:
         kept = np.where(dropped, facts.holdings, weights)

@@ -44,17 +44,23 @@ class Answer:
         In the solver's words.
     point
         All variables of the problem.
+    value
+        The objective there, as the solver sees it: auxiliary variables can make it too small.
     gap
-        Bound on how far the objective is above the optimum, computed here from the solver's input
+        Bound on how far that value is above the optimum, computed here from the solver's input
         and its dual variables: by convexity at most complementarity plus the sum of stationarity
         residuals, for points no more than 1 apart in every variable. Infinite where the dual
         variables are no certificate.
+    complete
+        Whether every limit was part of the problem.
     """
 
     status: str
     point: Floats
+    value: float
     gap: float
     iterations: int
+    complete: bool = True
 
 
 class CompiledProblem:
@@ -99,7 +105,7 @@ class CompiledProblem:
         self._entries = int(starts[-2])
         self._rhs = indices[self._entries :]
         self._matrix = _Sparse(indices[: self._entries], starts[:-1], (height, width - 1))
-        self._linear = form.q.tocsr()[:-1]
+        self._linear = form.q.tocsr()
         self._squares, self._quadratic = _upper_triangle(form.reduced_P, width - 1, self._length)
         self._dims = data["dims"]
         self._cones = dims_to_solver_cones(data["dims"])
@@ -112,7 +118,7 @@ class CompiledProblem:
 
     def solve(self, values: Mapping[Any, Floats], unit: float, way: Way = WAYS[0]) -> Answer:
         """Answer for the values of all parameters, the objective counted in a unit."""
-        squares, linear, entries, rhs = self._input(values)
+        squares, linear, entries, rhs, constant = self._input(values)
         scale = way[0] / unit
         self._settings.equilibrate_enable = way[1]
         squares, linear = squares * scale, linear * scale
@@ -126,13 +132,14 @@ class CompiledProblem:
         )
         solution = solver.solve()
         point, dual = np.array(solution.x), np.array(solution.z)
-        gap = np.inf
+        value, gap = np.nan, np.inf
         if np.abs(point).max() < _ABSURD and self._in_dual_cone(dual):
-            slope = self._quadratic.symmetric_times(squares, point) + linear
-            stationarity = slope + self._matrix.transposed_times(entries, dual)
+            curved = self._quadratic.symmetric_times(squares, point)
+            value = constant + float(0.5 * curved @ point + linear @ point) / scale
+            stationarity = curved + linear + self._matrix.transposed_times(entries, dual)
             complementarity = dual @ (rhs - self._matrix.times(entries, point))
             gap = abs(float(complementarity)) + float(np.abs(stationarity).sum())
-        return Answer(str(solution.status), point, gap / scale, int(solution.iterations))
+        return Answer(str(solution.status), point, value, gap / scale, int(solution.iterations))
 
     def _in_dual_cone(self, dual: Floats) -> bool:
         """Whether multipliers have the right signs; other cones than these are not judged."""
@@ -144,8 +151,8 @@ class CompiledProblem:
             end += size
         return bool(outside <= _OUTSIDE and np.abs(dual).max() < _ABSURD)
 
-    def _input(self, values: Mapping[Any, Floats]) -> tuple[Floats, Floats, Floats, Floats]:
-        """Entries of the quadratic form and linear term, of the matrix and its right-hand side."""
+    def _input(self, values: Mapping[Any, Floats]) -> tuple[Floats, Floats, Floats, Floats, float]:
+        """Entries of the quadratic form, linear term, matrix, right-hand side, and constant."""
         vector = np.ones(self._length)
         for parameter, value in values.items():
             start = self._columns[parameter.id]
@@ -153,11 +160,13 @@ class CompiledProblem:
         flat = self._rows @ vector
         rhs = np.zeros(self._matrix.shape[0])
         rhs[self._rhs] = flat[self._entries :]
-        return self._squares @ vector, self._linear @ vector, -flat[: self._entries], rhs
+        linear = self._linear @ vector
+        entries = -flat[: self._entries]
+        return self._squares @ vector, linear[:-1], entries, rhs, float(linear[-1])
 
     def _compare(self, form: Any, values: Mapping[Any, Floats]) -> None:
         """Hold the fast way against cvxpy's own, which is public and stays as it is."""
-        squares, linear, entries, rhs = self._input(values)
+        squares, linear, entries, rhs, constant = self._input(values)
         if form.P is None:
             expected: Any = (0.0 * self._quadratic.filled(squares), *form.apply_parameters())
         else:
@@ -166,6 +175,7 @@ class CompiledProblem:
         gaps = (
             abs(upper - self._quadratic.filled(squares)).max(),
             np.abs(expected[1] - linear).max(),
+            abs(expected[2] - constant),
             abs(expected[3] + self._matrix.filled(entries)).max(),
             np.abs(expected[4] - rhs).max(),
         )

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-Status = Literal["target", "optimal", "relaxed", "kept", "not sized"]
+Status = Literal["target", "optimal", "relaxed", "kept", "cash", "not sized"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,24 @@ class Decision:
         then enters risk uncorrelated, with the largest variance given (1.0 where none is). Cash
         that is left out is riskless.
     scenarios
-        Simple returns, sessions x assets.
-    expected_returns, betas, volumes, stress
-        Inputs of objectives and limits that read them.
+        Simple returns of a session, equally likely: scenarios x assets. Here as in the next three
+        an asset left out cannot be bought, and while it is held counts as the worst of the others;
+        cash that is left out has zeros.
+    expected_returns
+        Fractions a year; that of cash is the riskless one.
+    betas
+        Assets x factors.
+    stress
+        Simple returns under each stress: stresses x assets.
+    volumes
+        USD traded in a session on average; an asset without one (or NaN) is not checked against it,
+        and its trades have no impact.
+    volatilities
+        Standard deviation of a session's simple return; trades of an asset without one (or NaN)
+        have no impact.
+    half_spreads
+        Half of the bid-ask spread, a fraction; an asset without one (or NaN) has the constant one
+        of the cost.
     proceeds
         Fraction of equity that closings brought in since the last decision; investing it is not
         turnover.
@@ -59,6 +74,8 @@ class Decision:
     volumes: pd.Series | None = None
     stress: pd.DataFrame | None = None
     proceeds: float | None = None
+    volatilities: pd.Series | None = None
+    half_spreads: pd.Series | None = None
 
 
 @dataclass(frozen=True)
@@ -115,9 +132,17 @@ class Allocation:
     status
         ``target``: the target met everything and trades are free. ``optimal``: the optimum.
         ``relaxed``: the optimum under the least violation. ``kept``: the current weights.
+        ``cash``: nothing is expected to earn more than cash; the least variance.
         ``not sized``: there was no optimizer.
     values
         Limit name to its value at the weights, in the limit's unit.
+    achieved
+        What the objective came to besides its value: risk contributions, posterior returns.
+    fallbacks
+        What had to be resorted to, in order: ``second solver``, ``least violation``,
+        ``current weights``.
+    unchecked
+        Limits that could not be checked for some assets, with those assets.
     """
 
     weights: pd.Series
@@ -126,3 +151,6 @@ class Allocation:
     status: Status = "not sized"
     certificate: Certificate | None = None
     values: Mapping[str, float] = field(default_factory=dict)
+    achieved: Mapping[str, float] = field(default_factory=dict)
+    fallbacks: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()

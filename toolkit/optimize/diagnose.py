@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.problems import LeastViolation
 from toolkit.optimize.roster import Flags, Floats
+from toolkit.optimize.symbolic import Sizes
 
 _NEAR, _NEAR_ENOUGH = 1e-6, 1e-2
 """How near to the least violation to stop, and to accept, relative to it or to a limit's unit."""
@@ -32,16 +32,19 @@ class Diagnosis:
         self._limits = certifier.limits
         self._ranks = np.array([limit.rank for limit in certifier.limits])
         self.yielding = self._ranks == 0
+        self._problems: dict[Sizes, LeastViolation] = {}
 
-    @cached_property
-    def _problem(self) -> LeastViolation:
-        return LeastViolation(self._certifier.roster, self._limits)
+    def _problem(self, facts: Facts) -> LeastViolation:
+        sizes = Sizes.of(facts)
+        if sizes not in self._problems:
+            self._problems[sizes] = LeastViolation(self._certifier.roster, self._limits, sizes)
+        return self._problems[sizes]
 
     def slacks(self, facts: Facts) -> Floats:
         """Smallest slack of each limit, in the limit's unit; 0 where it can be met."""
         if not self._limits:
             return np.zeros(0)
-        room = self._problem.ample(facts)
+        room = self._problem(facts).ample(facts)
         for rank in sorted(set(self._ranks.tolist()), reverse=True):
             decided = self._ranks == rank
             room = np.where(decided, self._excess(facts, decided, room), room)
@@ -53,7 +56,7 @@ class Diagnosis:
         Found by a deletion filter: a limit without which the others still conflict is left out.
         """
         chosen = ~self.yielding
-        room = self._problem.ample(facts)
+        room = self._problem(facts).ample(facts)
         for place in np.flatnonzero(chosen):
             chosen[place] = False
             chosen[place] = not self._excess(facts, chosen, room)[chosen].any()
@@ -79,13 +82,13 @@ class Diagnosis:
         """Excess of each limit where the priced ones break their caps as little as possible."""
         best, nearest = np.zeros(len(self._limits)), np.inf
         for way in WAYS:
-            raw, answer = self._problem.solve(facts, priced.astype(float), room, way)
+            raw, answer = self._problem(facts).solve(facts, priced.astype(float), room, way)
             weights = self._certifier.tidied(facts, raw)
             found = self._certifier.assess(facts, [weights])
             if not found.residuals(room)[0] <= TOLERANCE:
                 continue
-            excess = np.where(found.excess[0] > TOLERANCE, found.excess[0], 0.0)
-            least = float((excess / self._problem.units)[priced].sum())
+            excess = np.where(found.excess[0] > TOLERANCE * found.units, found.excess[0], 0.0)
+            least = float((excess / self._problem(facts).units)[priced].sum())
             if answer.gap / max(1.0, least) < nearest:
                 best, nearest = excess, answer.gap / max(1.0, least)
             if nearest <= _NEAR:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError, InfeasibleLimitsError
+from toolkit.optimize.covariance import Risk, risk_of
 from toolkit.optimize.decision import Decision
 from toolkit.optimize.roster import Flags, Floats, Roster
 
@@ -16,31 +21,7 @@ ROUNDING = 1e-9
 
 _LAST_BITS = 1e-12
 
-ASYMMETRY = 1e-8
-INDEFINITE = 1e-6
-"""Relative to the largest entry and eigenvalue: below is rounding and repaired, above refused."""
-
-
-@dataclass(frozen=True)
-class Risk:
-    """A covariance S as ``variance * factor' factor``.
-
-    Parameters
-    ----------
-    variance
-        Mean of the variances given: the unit in which the solver sees risk.
-    factor
-        Upper triangular, assets x assets.
-    known
-        Whether an asset's covariance was given (cash always is: riskless if left out).
-    repair
-        Largest negative eigenvalue set to zero, relative to the largest eigenvalue.
-    """
-
-    variance: float
-    factor: Floats
-    known: Flags
-    repair: float
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True)
@@ -52,13 +33,40 @@ class Facts:
     target
         Wanted weights with the rest in cash, or None.
     current
-        Weights held, summing to 1; None where there are none: first investment without cash.
+        Weights held, summing to 1; None where there are none: without cash, on a first investment
+        or when there are proceeds.
     holdings
         Weights that trades start from: the current ones before `proceeds` arrived in cash.
     proceeds
         What trades start with besides the holdings: 1 on a first investment.
     lower, upper
         Bounds that are never relaxed.
+    risk
+        What limits on risk see.
+    belief
+        What the objective sees: the same, where it has no covariance of its own.
+    aim
+        What the objective tracks: the target, where it has no weights of its own.
+    expected_returns
+        By asset, a fraction a year: what limits see.
+    opinion
+        What the objective sees: the same, where it has no expected returns of its own.
+    scenarios
+        Simple returns of a session: scenarios x assets.
+    betas
+        Factor to the beta of each asset.
+    stress
+        Name of each stress, and the return of each asset under it: stresses x assets.
+    turnover_days
+        Days of each asset's average volume that trading all of the equity would take; 0 where no
+        volume is known.
+    impact
+        Impact of trading all of the equity in an asset, before the cost's coefficient: volatility
+        times the root of `turnover_days`; 0 where either is unknown. None: not told.
+    half_spreads
+        Half-spread by asset, NaN where it is unknown. None: not told.
+    hurdle
+        Return above cash asked for a unit of volatility, where the largest such ratio is sought.
     """
 
     session: pd.Timestamp
@@ -69,18 +77,76 @@ class Facts:
     lower: Floats
     upper: Floats
     risk: Risk | None
+    belief: Risk | None = None
+    aim: Floats | None = None
+    expected_returns: Floats | None = None
+    opinion: Floats | None = None
+    scenarios: Floats | None = None
+    betas: Mapping[str, Floats] = field(default_factory=dict)
+    stress: tuple[tuple[str, ...], Floats] | None = None
+    turnover_days: Floats | None = None
+    impact: Floats | None = None
+    half_spreads: Floats | None = None
+    hurdle: float = 0.0
 
     def known_target(self) -> Floats:
         """The target; without one the decision cannot be answered."""
-        if self.target is None:
-            raise DataError(f"The decision on {self.session.date()} needs a target.")
-        return self.target
+        return self._given(self.target, "a target")
 
     def known_risk(self) -> Risk:
         """The covariance; without one the decision cannot be answered."""
-        if self.risk is None:
-            raise DataError(f"The decision on {self.session.date()} needs a covariance.")
-        return self.risk
+        return self._given(self.risk, "a covariance")
+
+    def known_belief(self) -> Risk:
+        """The covariance that the objective sees."""
+        return self.known_risk() if self.belief is None else self.belief
+
+    def known_returns(self) -> Floats:
+        """The expected returns; without them the decision cannot be answered."""
+        return self._given(self.expected_returns, "expected returns")
+
+    def known_aim(self) -> Floats:
+        """What the objective tracks."""
+        return self.known_target() if self.aim is None else self.aim
+
+    def known_opinion(self) -> Floats:
+        """The expected returns that the objective sees."""
+        return self.known_returns() if self.opinion is None else self.opinion
+
+    def cash_return(self, roster: Roster) -> float:
+        """Expected return of cash; 0 where there is no cash asset."""
+        return 0.0 if roster.cash is None else float(self.known_returns()[roster.cash])
+
+    def known_scenarios(self) -> Floats:
+        """The scenarios; without them the decision cannot be answered."""
+        return self._given(self.scenarios, "scenarios")
+
+    def known_betas(self, to: str) -> Floats:
+        """Betas to a factor; without them the decision cannot be answered."""
+        try:
+            return self.betas[to]
+        except KeyError:
+            told = f"; it has those to {', '.join(self.betas)}" if self.betas else ""
+            raise DataError(
+                f"The decision on {self.session.date()} needs betas to {to!r}{told}."
+            ) from None
+
+    def known_stress(self) -> tuple[tuple[str, ...], Floats]:
+        """The stresses; without them the decision cannot be answered."""
+        return self._given(self.stress, "stress scenarios")
+
+    def known_impact(self) -> Floats:
+        """The impacts; without volumes and volatilities the decision cannot be answered."""
+        return self._given(self.impact, "volumes and volatilities")
+
+    def known_half_spreads(self) -> Floats:
+        """The half-spreads; without them the decision cannot be answered."""
+        return self._given(self.half_spreads, "half-spreads")
+
+    def _given(self, value: Given | None, what: str) -> Given:
+        if value is None:
+            raise DataError(f"The decision on {self.session.date()} needs {what}.")
+        return value
 
 
 def facts_of(decision: Decision, roster: Roster) -> Facts:
@@ -99,20 +165,129 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     held = np.zeros(len(roster)) if current is None or decision.current is None else current.copy()
     if roster.cash is not None and decision.current is not None:
         held[roster.cash] -= proceeds
-    risk = None if decision.covariance is None else risk_of(decision.covariance, roster, where)
-    lower, upper = _bounds(decision, roster, held, risk, where)
+    # Without cash the proceeds are nowhere, so that what is left cannot be kept as it is.
+    if roster.cash is None and proceeds > ROUNDING:
+        current = None
+    covariance, returns = decision.covariance, decision.expected_returns
+    risk = None if covariance is None else risk_of(covariance, roster, where)
+    inputs = _Inputs(roster, where)
+    if risk is not None:
+        inputs.known &= risk.known
+    expected = None
+    if returns is not None:
+        expected = inputs.table(returns.to_frame().T, "expected return")[0]
+    scenarios = betas = stress = None
+    if decision.scenarios is not None:
+        scenarios = inputs.table(decision.scenarios, "scenario")
+    if decision.betas is not None:
+        betas = inputs.table(decision.betas.T, "beta", np.max)
+    if decision.stress is not None:
+        stress = inputs.table(decision.stress, "return under stress")
+    factors = _names(decision.betas, 1, f"The betas {where}")
+    stresses = _names(decision.stress, 0, f"The stresses {where}")
+    lower, upper = _bounds(decision, roster, held, inputs.known, where)
     target = None
     if decision.target is not None:
         target = _weights(decision.target, roster, 1.0, f"The target {where}")
-    return Facts(decision.session, target, current, held, proceeds, lower, upper, risk)
+    days = _turnover_days(decision, roster, where)
+    return Facts(
+        decision.session, target, current, held, proceeds, lower, upper, risk,
+        expected_returns=expected,
+        scenarios=scenarios,
+        betas={} if betas is None else dict(zip(factors, betas, strict=True)),
+        stress=None if stress is None else (stresses, stress),
+        turnover_days=days,
+        impact=_impact(decision, days, roster, where),
+        half_spreads=_sizes(decision.half_spreads, roster, f"The half-spreads {where}"),
+    )  # fmt: skip
 
 
 def trial(roster: Roster) -> Facts:
     """Made-up facts, for trying out whether limits can be evaluated for the assets."""
     size = len(roster)
     even, ones = np.full(size, 1.0 / size), np.ones(size)
-    risk = Risk(1.0, np.eye(size), np.ones(size, dtype=bool), 0.0)
-    return Facts(pd.Timestamp(2020, 1, 1), even, even, even, 0.0, 0.0 * ones, ones, risk)
+    risk = Risk(1.0, np.eye(size), np.eye(size), np.ones(size, dtype=bool), 0.0)
+    return Facts(
+        pd.Timestamp(2020, 1, 1), even, even, even, 0.0, 0.0 * ones, ones, risk,
+        expected_returns=0.0 * ones,
+        scenarios=np.zeros((1, size)),
+        betas=defaultdict(lambda: 0.0 * ones),
+        stress=(("trial",), np.zeros((1, size))),
+        turnover_days=ones,
+        impact=ones,
+        half_spreads=0.0 * ones,
+    )  # fmt: skip
+
+
+class _Inputs:
+    """Numbers by asset. Who has none cannot be bought, and counts as the worst of the others.
+
+    Cash without a number has 0.
+    """
+
+    def __init__(self, roster: Roster, where: str):
+        self._roster, self._where = roster, where
+        self.known: Flags = np.ones(len(roster), dtype=bool)
+
+    def table(self, values: pd.DataFrame, what: str, worst: Any = np.min) -> Floats:
+        """Rows of numbers by asset; `worst` picks the bad end of a row."""
+        roster, title = self._roster, f"The {what} {self._where}"
+        place = roster.positions(values.columns, title)
+        numbers = values.to_numpy(dtype=float)
+        if not numbers.size or not math.isfinite(numbers.sum()):
+            finite = np.isfinite(numbers).all(axis=0)
+            name = values.columns[int(np.argmin(finite))] if numbers.size else "no asset"
+            raise DataError(
+                f"{title} of {name} is missing or no finite number. Leave out assets without one: "
+                "they are not bought."
+            )
+        given = np.zeros(len(roster), dtype=bool)
+        given[place] = True
+        table = np.zeros((len(numbers), len(roster)))
+        table[:, place] = numbers
+        if roster.cash is not None:
+            given[roster.cash] = True
+        if not given.all():
+            table[:, ~given] = worst(numbers, axis=1)[:, None]
+        self.known &= given
+        return table
+
+
+def _turnover_days(decision: Decision, roster: Roster, where: str) -> Floats | None:
+    """Days of average volume that the whole equity is; 0 where no volume is known."""
+    volumes = _sizes(decision.volumes, roster, f"The volumes {where}")
+    if volumes is None:
+        return None
+    if decision.equity is None or not 0.0 < decision.equity < np.inf:
+        raise DataError(
+            f"The decision {where} has volumes in USD and the equity {decision.equity}; give its "
+            "equity in USD too, a positive number."
+        )
+    volumes = np.where(roster.risky, volumes, 0.0)
+    return np.divide(decision.equity, volumes, out=np.zeros(len(roster)), where=volumes > 0.0)
+
+
+def _impact(decision: Decision, days: Floats | None, roster: Roster, where: str) -> Floats | None:
+    volatilities = _sizes(decision.volatilities, roster, f"The volatilities {where}")
+    if volatilities is None or days is None:
+        return None
+    return np.where(roster.risky, np.nan_to_num(volatilities) * np.sqrt(days), 0.0)
+
+
+def _sizes(values: pd.Series | None, roster: Roster, title: str) -> Floats | None:
+    """Numbers by asset that are not negative, NaN where there is none."""
+    if values is None:
+        return None
+    row = np.full(len(roster), np.nan)
+    row[roster.positions(values.index, title)] = values.to_numpy(dtype=float)
+    wrong = (row < 0.0) | np.isinf(row)
+    if wrong.any():
+        name = roster.index[int(np.argmax(wrong))]
+        raise DataError(
+            f"{title}: {name} is {values[name]}; give a finite number of at least 0, or NaN where "
+            "none is known."
+        )
+    return row
 
 
 def _proceeds(decision: Decision, where: str) -> float:
@@ -142,6 +317,8 @@ def _weights(
     """Weights that are not negative and sum to the total, the rest in cash if there is any."""
     weights = roster.floats(values, where)
     missing = total - float(weights.sum())
+    if weights.min() >= 0.0 and abs(missing) <= _LAST_BITS:
+        return weights
     if roster.cash is not None and missing > _LAST_BITS:
         weights[roster.cash] += missing
     elif abs(missing) > ROUNDING:
@@ -157,12 +334,12 @@ def _weights(
 
 
 def _bounds(
-    decision: Decision, roster: Roster, held: Floats, risk: Risk | None, where: str
+    decision: Decision, roster: Roster, held: Floats, known: Flags, where: str
 ) -> tuple[Floats, Floats]:
+    if decision.tradable is None and decision.buyable is None and known.all():
+        return np.zeros(len(roster)), np.ones(len(roster))
     tradable = roster.flags(decision.tradable, f"tradable {where}")
-    buyable = tradable & roster.flags(decision.buyable, f"buyable {where}")
-    if risk is not None:
-        buyable &= risk.known
+    buyable = tradable & known & roster.flags(decision.buyable, f"buyable {where}")
     lower = np.where(tradable, 0.0, held)
     upper = np.where(buyable, 1.0, held)
     if roster.cash is not None:
@@ -179,73 +356,9 @@ def _bounds(
     return lower, upper
 
 
-def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
-    """The factor of a covariance, missing assets filled in as `Decision` documents.
-
-    Raises
-    ------
-    DataError
-        Not finite, not symmetric, or with a negative eigenvalue, beyond rounding.
-    """
-    place = roster.positions(covariance.columns, f"The covariance {where}")
-    if not covariance.index.equals(covariance.columns):
-        raise DataError(f"The covariance {where} has other rows than columns; name them alike.")
-    given = covariance.to_numpy(dtype=float)
-    names = covariance.columns
-    _check_entries(given, names, where)
-    known = np.zeros(len(roster), dtype=bool)
-    known[place] = True
-    variances = np.diag(given)
-    mean = float(variances.mean()) if len(place) else 0.0
-    variance = mean if mean > 0.0 else 1.0
-    scaled = np.diag(np.where(known, 0.0, (variances.max() if mean > 0.0 else 1.0) / variance))
-    if roster.cash is not None and not known[roster.cash]:
-        scaled[roster.cash, roster.cash] = 0.0
-        known[roster.cash] = True
-    scaled[np.ix_(place, place)] = (given + given.T) / (2.0 * variance)
-    factor, repair = _factor(scaled, roster, where)
-    return Risk(variance, factor, known, repair)
-
-
-def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
-    bad = ~np.isfinite(given)
-    if bad.any():
-        row, column = (names[place[0]] for place in np.nonzero(bad))
-        raise DataError(
-            f"The covariance {where} of {row} and {column} is not a finite number. Leave out "
-            "assets without an estimate: they are then held or sold, and not bought."
-        )
-    if not given.size:
-        return
-    gap = np.abs(given - given.T)
-    if gap.max() > ASYMMETRY * np.abs(given).max():
-        row, column = divmod(int(gap.argmax()), len(gap))
-        raise DataError(
-            f"The covariance {where} is not symmetric: {names[row]} with {names[column]} is "
-            f"{given[row, column]:.6g} one way and {given[column, row]:.6g} the other."
-        )
-
-
-def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
-    """Upper triangular R with R'R = S; eigenvalues below zero by rounding count as zero."""
-    risky = np.diag(scaled) > 0.0
-    factor = np.zeros_like(scaled)
-    try:
-        # A riskless asset, as cash often is, has nothing to factor and would fail here.
-        factor[np.ix_(risky, risky)] = np.linalg.cholesky(scaled[risky][:, risky]).T
-        if not scaled[~risky].any():
-            return factor, 0.0
-    except np.linalg.LinAlgError:
-        pass
-    values, vectors = np.linalg.eigh(scaled)
-    if values[0] < -INDEFINITE * max(float(values[-1]), 0.0):
-        name = roster.index[int(np.abs(vectors[:, 0]).argmax())]
-        raise DataError(
-            f"The covariance {where} is not positive semidefinite: eigenvalue {values[0]:.3g} "
-            f"times the mean variance, the largest {values[-1]:.3g}, in the direction of {name}. "
-            "Repair the estimate first (the risk models of toolkit.risk do)."
-        )
-    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
-    repair = max(0.0, -float(values[0])) / float(values[-1]) if values[-1] > 0.0 else 0.0
-    triangle: Floats = np.linalg.qr(root).R
-    return triangle, repair
+def _names(table: pd.DataFrame | None, axis: int, what: str) -> tuple[str, ...]:
+    names = () if table is None else tuple(map(str, table.axes[axis]))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"{what} name {twice} more than once; name each once.")
+    return names

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from toolkit.units import Fraction, Positive, component
+import pydantic
+
+from toolkit.units import Fraction, Level, NonNegative, Positive, component
 from toolkit.universe import AssetId, Sleeve
 
 if TYPE_CHECKING:
@@ -37,6 +39,15 @@ class Limit(ABC):
         @property
         def cap(self) -> float:
             """The number that the value is held to; a setting in most limits."""
+
+    @property
+    def unit(self) -> float:
+        """Size of the quantity: an excess is large or small against it.
+
+        Fractions of equity have 1. Where the cap has the unit of the risk model, so that all would
+        shrink together in another one, it is the cap.
+        """
+        return 1.0
 
     @abstractmethod
     def value(self, candidate: Candidate) -> Any:
@@ -166,6 +177,195 @@ class MaxVolatility(Limit):
 
     cap: Positive
 
+    @property
+    def unit(self) -> float:
+        """The cap."""
+        return self.cap
+
     def value(self, candidate: Candidate) -> Any:
         """Annual volatility."""
         return candidate.volatility()
+
+
+@component
+class MaxExpectedShortfall(Limit):
+    """Cap the expected shortfall of one session's loss.
+
+    Parameters
+    ----------
+    cap
+        Largest expected shortfall, a fraction of equity a session (0.03 = 3 %).
+    level
+        Confidence: 0.95 averages the worst 5 % of the scenarios.
+
+    References
+    ----------
+    Rockafellar and Uryasev, Optimization of conditional value-at-risk, J. of Risk 2 (2000).
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("scenarios",)
+
+    cap: Positive
+    level: Level = 0.95
+
+    @property
+    def unit(self) -> float:
+        """The cap."""
+        return self.cap
+
+    def value(self, candidate: Candidate) -> Any:
+        """Expected shortfall."""
+        return candidate.expected_shortfall(self.level)
+
+
+@component
+class MinExpectedReturn(Limit):
+    """Demand at least this expected return.
+
+    Parameters
+    ----------
+    floor
+        Smallest expected return, a fraction a year.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("expected_returns",)
+
+    floor: Annotated[float, pydantic.Field(allow_inf_nan=False)]
+
+    @property
+    def cap(self) -> float:
+        """The floor."""
+        return self.floor
+
+    def value(self, candidate: Candidate) -> Any:
+        """Expected return."""
+        return candidate.expected_return()
+
+    def beyond(self, value: Any) -> Any:
+        """Floor minus return."""
+        return self.floor - value
+
+
+@component
+class MaxTrackingError(Limit):
+    """Cap the volatility of the difference to the target.
+
+    Parameters
+    ----------
+    cap
+        Annual standard deviation, 0.05 = 5 %.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("target", "covariance")
+
+    cap: Positive
+
+    @property
+    def unit(self) -> float:
+        """The cap."""
+        return self.cap
+
+    def value(self, candidate: Candidate) -> Any:
+        """Tracking error."""
+        return candidate.tracking_error()
+
+
+@component
+class MaxBeta(Limit):
+    """Cap the beta to a factor.
+
+    Parameters
+    ----------
+    to
+        The factor, a column of `Decision.betas`: ``bitcoin`` or ``ai`` in a backtest.
+    cap
+        Largest beta of the portfolio.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("betas",)
+
+    to: str
+    cap: NonNegative
+
+    @property
+    def name(self) -> str:
+        """With its factor."""
+        return f"MaxBeta({self.to})"
+
+    def value(self, candidate: Candidate) -> Any:
+        """Beta to the factor."""
+        return candidate.beta(self.to)
+
+
+@component
+class MaxStressLoss(Limit):
+    """Cap the loss under each of a set of stresses.
+
+    Parameters
+    ----------
+    cap
+        Largest loss, a fraction of equity.
+    scenarios
+        Names of stresses, rows of `Decision.stress`; all of them where none are named.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("stress",)
+
+    cap: Fraction
+    scenarios: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """With the stresses it names."""
+        return "MaxStressLoss" + (f"({', '.join(self.scenarios)})" if self.scenarios else "")
+
+    def value(self, candidate: Candidate) -> Any:
+        """Largest loss."""
+        return candidate.stress_loss(self.scenarios)
+
+
+@component
+class MaxTradingDays(Limit):
+    """Cap each trade against the average daily volume of its asset.
+
+    It holds for assets whose volume is known; where none is, `Allocation.unchecked` says so.
+
+    Parameters
+    ----------
+    cap
+        Largest trade, in days of average volume: 0.1 trades at most a tenth of a day's volume.
+    """
+
+    rank: ClassVar[int] = 0
+    needs: ClassVar[tuple[str, ...]] = ("equity",)
+
+    cap: Positive
+
+    def value(self, candidate: Candidate) -> Any:
+        """Days of volume of the largest trade."""
+        return candidate.trading_days()
+
+
+@component
+class MinEffectiveNumber(Limit):
+    """Hold at least as many assets as this, counted by their weights.
+
+    The effective number is 1 / (sum of squared weights), cash left out. What is held to a cap is
+    that sum, Herfindahl's index, which is convex.
+
+    Parameters
+    ----------
+    floor
+        Smallest effective number: 5 is met by five weights of 20 %.
+    """
+
+    floor: Annotated[float, pydantic.Field(ge=1.0, allow_inf_nan=False)]
+
+    @property
+    def cap(self) -> float:
+        """Largest sum of squared weights."""
+        return 1.0 / self.floor
+
+    def value(self, candidate: Candidate) -> Any:
+        """Sum of squared weights."""
+        return candidate.herfindahl()

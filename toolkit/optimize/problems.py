@@ -1,4 +1,4 @@
-"""The two problems of a program: the best weights, and the least violation of its limits."""
+"""The problems of a program: the best weights, and the least violation of its limits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.optimize.candidate import MeasuredCandidate
+from toolkit.optimize.coefficients import NotPolyhedral
 from toolkit.optimize.compiled import WAYS, Answer, CompiledProblem, Way
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
+from toolkit.optimize.quadratic import solve_quadratic
 from toolkit.optimize.roster import Floats, Roster
-from toolkit.optimize.symbolic import SymbolicCandidate
+from toolkit.optimize.standard import LimitRows, limit_rows, standard_problem
+from toolkit.optimize.symbolic import Sizes, SymbolicCandidate
+from toolkit.optimize.tail import solve_tail
 
 if TYPE_CHECKING:
     from toolkit.optimize.costs import Cost
@@ -20,6 +24,52 @@ if TYPE_CHECKING:
 
 SMALLEST_UNIT = 0.01
 """Violations of limits are compared as slack / max(|cap|, 0.01)."""
+
+
+class Standard:
+    """The best weights where the problem is of the standard family, by a raw solver."""
+
+    def __init__(
+        self, roster: Roster, objective: Objective, limits: Sequence[Limit], cost: Cost | None
+    ):
+        self._roster, self._objective, self._cost = roster, objective, cost
+        self._limits = limits
+        self._able = True
+        # Rows of limits that read nothing of a decision, by what else they depend on.
+        self._steady = not any(limit.needs for limit in limits)
+        self._rows: dict[tuple[int, float], LimitRows] = {}
+
+    def solve(self, facts: Facts, allowance: Floats) -> tuple[Floats, Answer] | None:
+        """Weights and the answer they come from; None where the family does not fit.
+
+        Limits that are no rows are left out. Weights that meet them all the same are the best, and
+        the gap holds, since it is a bound with fewer limits.
+        """
+        if not self._able:
+            return None
+        rows = self._limit_rows(facts, allowance)
+        try:
+            problem = standard_problem(self._roster, facts, self._objective, self._cost, rows)
+        except NotPolyhedral:
+            self._able = False
+            return None
+        if problem.impossible or (problem.tail and problem.quadratic is not None):
+            return None
+        unit = self._objective.unit(facts)
+        found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
+        value = problem.value(found.weights)
+        gap = value - problem.least(found.weights, found.prices)
+        complete = not rows.left_out.any()
+        answer = Answer(found.status, found.weights, value, gap, found.iterations, complete)
+        return found.weights, answer
+
+    def _limit_rows(self, facts: Facts, allowance: Floats) -> LimitRows:
+        if not self._steady or allowance.any():
+            return limit_rows(self._roster, facts, self._limits, allowance)
+        key = (self._roster.period(facts.session), facts.proceeds)
+        if key not in self._rows:
+            self._rows = {key: limit_rows(self._roster, facts, self._limits, allowance)}
+        return self._rows[key]
 
 
 class BestWeights:
@@ -30,18 +80,24 @@ class BestWeights:
     """
 
     def __init__(
-        self, roster: Roster, objective: Objective, limits: Sequence[Limit], cost: Cost | None
+        self,
+        roster: Roster,
+        objective: Objective,
+        limits: Sequence[Limit],
+        cost: Cost | None,
+        sizes: Sizes,
     ):
         import cvxpy
 
         self._objective = objective
-        self._candidate = candidate = SymbolicCandidate(roster)
+        self._candidate = candidate = SymbolicCandidate(roster, sizes, objective.own_belief)
         value = objective.expression(candidate)
         if cost is not None and not cost.free:
-            value = value + cost.cost(candidate)
+            value = value + cost.yearly(candidate)
         self._allowances = [cvxpy.Parameter() for _ in limits]
+        self._units = np.array([limit.unit for limit in limits])
         held = [
-            limit.excess(candidate) <= allowance
+            limit.excess(candidate) / limit.unit <= allowance
             for limit, allowance in zip(limits, self._allowances, strict=True)
         ]
         problem = cvxpy.Problem(cvxpy.Minimize(value), [*candidate.constraints, *held])
@@ -50,7 +106,7 @@ class BestWeights:
     def solve(self, facts: Facts, allowance: Floats, way: Way = WAYS[0]) -> tuple[Floats, Answer]:
         """Weights and the answer they come from."""
         values = self._candidate.values(facts)
-        values.update(zip(self._allowances, allowance, strict=True))
+        values.update(zip(self._allowances, allowance / self._units, strict=True))
         answer = self._compiled.solve(values, self._objective.unit(facts), way)
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer
@@ -62,12 +118,12 @@ class LeastViolation:
     Every excess stays within a room; with a price of zero and ample room a limit does not matter.
     """
 
-    def __init__(self, roster: Roster, limits: Sequence[Limit]):
+    def __init__(self, roster: Roster, limits: Sequence[Limit], sizes: Sizes):
         import cvxpy
 
         self._roster, self._limits = roster, limits
         self.units = np.array([max(abs(limit.cap), SMALLEST_UNIT) for limit in limits])
-        self._candidate = candidate = SymbolicCandidate(roster)
+        self._candidate = candidate = SymbolicCandidate(roster, sizes)
         slack = cvxpy.Variable(len(limits))
         self._price = cvxpy.Parameter(len(limits), nonneg=True)
         self._room = cvxpy.Parameter(len(limits), nonneg=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ class Roster:
         if twice or not given:
             found = f"{', '.join(twice)} more than once" if twice else "no asset"
             raise ConfigError(f"The program was given {found}; give each asset once.")
+        self.assets = tuple(assets)
         self.given = pd.Index(given)
         self.index = pd.Index(sorted(given))
         self._position = {name: place for place, name in enumerate(sorted(given))}
@@ -46,11 +48,15 @@ class Roster:
             raise ConfigError(f"{' and '.join(cash)} are both cash; keep one.")
         self.cash = self._position[cash[0]] if cash else None
         self.risky = np.arange(len(given)) != (-1 if self.cash is None else self.cash)
+        self.unit_rows = np.eye(len(given))
         days = sorted({membership.since for asset in known for membership in asset.memberships})
         self._changes = np.array(days, dtype="datetime64[ns]")
         codes = {sleeve: code for code, sleeve in enumerate(Sleeve)}
         ordered = sorted(known, key=lambda asset: asset.id)
         self._sleeves = np.array([[codes[a.sleeve_on(day)] for a in ordered] for day in days])
+        self._members: dict[tuple[Sleeve, ...], Flags] = {}
+        self._session: tuple[Any, Any] = (None, 0)
+        self._looked_up: tuple[Any, NDArray[np.intp]] = (self.given, self.place)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -63,7 +69,19 @@ class Roster:
         UnknownAssetError, DataError
             A name is unknown or repeated; `where` says whose names they are.
         """
-        if names is self.given or (isinstance(names, pd.Index) and names.equals(self.given)):
+        if names is self.given:
+            return self.place
+        known, place = self._looked_up
+        if names is known:
+            return place
+        place = self._positions(names, where)
+        # Decisions of one backtest name their assets by the same few indexes.
+        if isinstance(names, pd.Index):
+            self._looked_up = (names, place)
+        return place
+
+    def _positions(self, names: Iterable[str], where: str) -> NDArray[np.intp]:
+        if isinstance(names, pd.Index) and names.equals(self.given):
             return self.place
         wanted = names.tolist() if isinstance(names, pd.Index) else list(names)
         unknown = [str(name) for name in wanted if name not in self._position]
@@ -99,18 +117,30 @@ class Roster:
                 "A limit speaks of sleeves, and the assets are plain ids without sleeves. Compile "
                 "the optimizer for assets of a universe, or limit named assets."
             )
-        wanted = np.array([sleeve in sleeves for sleeve in Sleeve])
-        if isinstance(sessions, pd.Timestamp):
-            sessions = sessions.to_datetime64()
-        row = np.searchsorted(self._changes, sessions, "right") - 1
-        members: Flags = wanted[self._sleeves[np.maximum(row, 0)]]
+        chosen = tuple(sleeves)
+        if chosen not in self._members:
+            wanted = np.array([sleeve in chosen for sleeve in Sleeve])
+            self._members[chosen] = wanted[self._sleeves]
+        row = self.period(sessions)
+        members: Flags = self._members[chosen][row]
         return members
+
+    def period(self, sessions: Any) -> Any:
+        """Number of the period between changes of sleeves that a session, or each, lies in."""
+        if not len(self._changes):
+            return 0
+        if sessions is self._session[0]:
+            return self._session[1]
+        plain = sessions.to_datetime64() if isinstance(sessions, pd.Timestamp) else sessions
+        row = np.maximum(np.searchsorted(self._changes, plain, "right") - 1, 0)
+        self._session = (sessions, int(row) if isinstance(sessions, pd.Timestamp) else row)
+        return self._session[1]
 
     def floats(self, values: pd.Series, where: str) -> Floats:
         """Values by position, 0 for an absent asset."""
         row = np.zeros(len(self))
-        row[self.positions(values.index, where)] = values.to_numpy(dtype=float)
-        if not np.isfinite(row).all():
+        row[self.positions(values.index, where)] = values.to_numpy()
+        if not math.isfinite(row.sum()):
             name = self.index[int(np.argmin(np.isfinite(row)))]
             raise DataError(f"{where}: {name} is {values[name]}; give a finite number.")
         return row
@@ -126,4 +156,4 @@ class Roster:
 
     def series(self, row: Floats) -> pd.Series:
         """A row by position as a Series in the order the assets were given."""
-        return pd.Series(row[self.place], index=self.given, dtype=float)
+        return pd.Series(row[self.place], index=self.given, copy=False)

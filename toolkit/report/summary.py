@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.record import RunRecord
+from toolkit.report.tables import left_out
 
 
 def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str]:
@@ -15,10 +16,12 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
     reconciliation, audit = manifest["reconciliation"], manifest["audit"]
     mark = "SIMULATED MARKET, no evidence   " if manifest["simulated"] else ""
     notices = len(manifest["notices"])
+    without = left_out(manifest["notices"])
     relaxed = record.limits.loc[record.limits["slack"] > 1e-6, "session"].nunique()
     return [
         f"{mark}{manifest['title']}   {manifest['start']} to {manifest['end']}   "
         f"{manifest['sessions']} sessions",
+        *([f"left out of the universe: {', '.join(without)}"] if without else []),
         *_power(manifest.get("power")),
         f"net of costs, {basis['periods_per_year']:g} sessions a year, ratios in excess of cash",
         f"  CAGR {_percent(net['cagr'])}   volatility {_percent(net['volatility'])}   "
@@ -63,9 +66,10 @@ def _beta_matched(figures: dict[str, Any] | None) -> list[str]:
 def _power(card: dict[str, Any] | None) -> list[str]:
     if card is None:
         return []
-    tried = card["variants_tried"]
+    events, tried = card.get("events_used"), card["variants_tried"]
     return [
-        f"{card['independent_bets']} independent bets, variants tried: "
+        f"{card['independent_bets']} independent bets, announcements used: "
+        f"{'not recorded' if events is None else events}, variants tried: "
         f"{'not stated' if tried is None else tried}; an information ratio below "
         f"{card['smallest_information_ratio']:.2f} could not be told from luck"
     ]

@@ -84,6 +84,7 @@ def compared(metrics: Mapping[str, Any]) -> tuple[tuple[str, str, Mapping[str, A
         ("gross", "Strategy, gross"),
         ("benchmark", str((metrics.get("benchmark") or {}).get("name", "Benchmark"))),
         ("beta_matched", str((metrics.get("beta_matched") or {}).get("name", "Beta-matched"))),
+        ("without_overlays", "Without overlays, net"),
         ("cash", "Cash"),
     )
     return tuple((key, name, metrics[key]) for key, name in named if metrics.get(key))
@@ -181,6 +182,23 @@ def _worst(values: pd.Series, excess: pd.Series) -> LimitValue:
     worst = int(np.nanargmax(excess.to_numpy()))
     return LimitValue(
         percent(float(values.iloc[worst])), beyond=float(excess.iloc[worst]) > LIMIT_TOLERANCE
+    )
+
+
+def overlay_rows(overlays: pd.DataFrame) -> tuple[NamedRow, ...]:
+    """One row a change of state of an overlay, oldest first."""
+    return tuple(
+        (
+            day(row["session"]),
+            (
+                str(row["overlay"]),
+                str(row["before"]),
+                str(row["after"]),
+                percent(float(row["kept"])),
+                str(row["reason"]),
+            ),
+        )
+        for row in overlays.to_dict("records")
     )
 
 
@@ -284,6 +302,11 @@ ENDINGS = {
 def ending_text(kind: Any) -> str:
     """What an ending means for a holder."""
     return ENDINGS.get(str(kind), words(kind))
+
+
+def left_out(notices: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Assets that a run left out of its universe on purpose."""
+    return tuple(notice["asset"] for notice in notices if notice.get("kind") == "left_out")
 
 
 def kinds(notices: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:

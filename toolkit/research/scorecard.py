@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, UnknownFieldError
 from toolkit.panel import Panel
 from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
@@ -59,7 +59,8 @@ class Scorecard:
     Attributes
     ----------
     judged
-        ``across assets`` or ``over time``.
+        ``across assets``, ``over time``, or ``not available`` where it has no value, or the data lack
+        a field that it reads.
     scores
         One a horizon: how its information decays.
     turnover
@@ -70,6 +71,8 @@ class Scorecard:
     momentum_correlation
         Rank correlation with plain momentum of 126 sessions, of the same assets or of the miners
         less bitcoin; None where it is undefined.
+    missing
+        Why it is not available; empty where it is.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Scorecard:
     turnover: float | None
     events: int
     momentum_correlation: float | None
+    missing: str = ""
 
 
 def scorecards(
@@ -103,11 +107,15 @@ def scorecards(
     if not horizons or min(horizons) < 1:
         raise ConfigError(f"horizons = {tuple(horizons)}: expected whole sessions, 1 or more.")
     market, since = _Market(panel), panel.sessions[0] if first is None else first
-    values = {name: signal.compute(panel) for name, signal in signals.items()}
-    return [
-        _card(name, found[since:].reindex(found.index), market, horizons)
-        for name, found in values.items()
-    ]
+    cards = []
+    for name, signal in signals.items():
+        try:
+            values = signal.compute(panel)
+        except UnknownFieldError as error:
+            cards.append(_absent(name, str(error)))
+        else:
+            cards.append(_card(name, values[since:].reindex(values.index), market, horizons))
+    return cards
 
 
 class _Market:
@@ -137,7 +145,13 @@ class _Market:
         return total.shift(-1 - horizon)
 
 
+def _absent(name: str, why: str) -> Scorecard:
+    return Scorecard(name, "not available", (), None, 0, None, why)
+
+
 def _card(name: str, values: pd.DataFrame, market: _Market, horizons: Sequence[int]) -> Scorecard:
+    if values.isna().to_numpy().all():
+        return _absent(name, "it has no value on any of these sessions.")
     if values.shape[1] == 1:
         value = values.iloc[:, 0].replace([np.inf, -np.inf], np.nan)
         scores = tuple(_over_time(value, market.forward_spread(h), h) for h in horizons)
@@ -224,10 +238,11 @@ def _correlation(left: pd.Series, right: pd.Series) -> float | None:
 def scorecard_table(cards: Sequence[Scorecard]) -> pd.DataFrame:
     """The cards as a table: a row a signal, for readers."""
     rows = []
+    horizons = sorted({score.horizon for card in cards for score in card.scores})
     for card in cards:
         row: dict[str, object] = {"signal": card.name, "judged": card.judged}
-        for score in card.scores:
-            row[f"{score.horizon} sessions"] = _shown(score)
+        shown = {score.horizon: _shown(score) for score in card.scores}
+        row |= {f"{horizon} sessions": shown.get(horizon, "-") for horizon in horizons}
         momentum = card.momentum_correlation
         row["turnover"] = "-" if card.turnover is None else f"{card.turnover:.1f}"
         row["events"] = str(card.events)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from toolkit.errors import ConfigError, DataError, UnknownAssetError, suggestion
-from toolkit.units import Fraction, component
+from toolkit.units import component
 
 Floats = NDArray[np.float64]
+
+Confidence = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
+"""How sure, above 0 and up to 1: certain."""
 
 
 @component
@@ -27,13 +32,13 @@ class View:
     expected_return
         Of that portfolio, a fraction a year in excess of cash.
     confidence
-        Between 0, which ignores the view, and 1, which takes it as certain; at 0.5 the posterior
-        return of a lone view's portfolio lies half-way between the prior and the view.
+        Above 0, and up to 1, which takes the view as certain; at 0.5 the posterior return of a lone
+        view's portfolio lies half-way between the prior and the view.
     """
 
     portfolio: dict[str, float]
     expected_return: float
-    confidence: Fraction = 0.5
+    confidence: Confidence = 0.5
 
     def __post_init__(self) -> None:
         values = [self.expected_return, *self.portfolio.values()]
@@ -152,12 +157,16 @@ def _updated(
     if (scale <= 0.0).any():
         empty = views[int(np.argmin(scale))].portfolio
         raise DataError(f"The view on {empty} is on a portfolio without risk; leave it out.")
-    # Omega is infinite at a confidence of 0; times the confidence everything stays finite.
+    # In units of each view's own spread, what is left of its variance and what doubts add sum to 1.
     weight = np.sqrt(confidence) / scale
     joint = weight[:, None] * prior_spread * weight + np.diag(1.0 - confidence)
-    if np.linalg.eigvalsh(joint)[0] < 1e-10:
+    spreads, directions = np.linalg.eigh(joint)
+    if spreads[0] < 1e-10:
+        together = np.flatnonzero(np.abs(directions[:, 0]) > 1e-3)
+        named = " and ".join(str(views[place].portfolio) for place in together.tolist())
         raise DataError(
-            "Views that are certain repeat or contradict one another; lower a confidence below 1."
+            f"The views on {named} are certain, and repeat or contradict one another; lower a "
+            "confidence below 1."
         )
     gain = np.linalg.solve(joint, weight[:, None] * (portfolios @ uncertain)).T * weight
     return means + gain @ (told - portfolios @ means), uncertain - gain @ portfolios @ uncertain

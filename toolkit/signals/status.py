@@ -18,7 +18,6 @@ DAILY = ("blocks", "fees", "hash_price", "hash_rate", "issuance")
 """Fields whose windows have no reading while an absent day is in them."""
 
 _LONGEST_WINDOW = 365
-_HEADINGS = ("signal", "value", "unit", "state", "since", "known at (UTC)", "threshold")
 
 
 @dataclass(frozen=True)
@@ -74,43 +73,3 @@ def absent_days(panel: Panel, name: str) -> tuple[date, ...]:
     known = by_day(panel.field(name)).until(panel.decisions[-1]).values.iloc[:, 0]
     recent = known.loc[panel.sessions[-1] - pd.Timedelta(days=_LONGEST_WINDOW) :]
     return tuple(day.date() for day in recent.index[recent.isna()])
-
-
-def status_lines(status: NetworkStatus) -> list[str]:
-    """The status as lines of text."""
-    marked = "  SIMULATED, no evidence about any real network" if status.simulated else ""
-    lines = [f"Network as of the decision of {status.asof}{marked}", ""]
-    rows: list[tuple[str, ...]] = [_HEADINGS, *map(_row, status.signals)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = [text.rjust(width) if column == 1 else text.ljust(width)
-                 for column, (text, width) in enumerate(zip(row, widths, strict=True))]  # fmt: skip
-        lines.append("  ".join(cells).rstrip())
-    lines += ["", _retarget_line(status.next_retarget)]
-    for name, days in status.absent_days.items():
-        more = f" and {len(days) - 1} more days" if len(days) > 1 else ""
-        lines.append(f"{name} lacks {days[0]}{more}: no reading of a window that holds such a day.")
-    return lines
-
-
-def _row(reading: Reading) -> tuple[str, ...]:
-    value = "-" if reading.value is None else _shown(reading.value, reading.unit)
-    unit = "" if reading.unit == "fraction" else reading.unit
-    since = "-" if reading.since is None else str(reading.since)
-    known_at = "-" if reading.known_at is None else f"{reading.known_at:%Y-%m-%d %H:%M}"
-    return reading.name, value, unit, reading.state, since, known_at, reading.threshold
-
-
-def _shown(value: float, unit: str) -> str:
-    return f"{value:+z.1%}" if unit == "fraction" else f"{value:.4g}"
-
-
-def _retarget_line(retarget: RetargetOutlook | None) -> str:
-    if retarget is None:
-        return "Next retarget: no forecast, for want of recent days or of past epochs."
-    height = "" if retarget.height is None else f" at height {retarget.height:,}"
-    return (
-        f"Next retarget{height}: {retarget.change:+z.1%}, with 90 % between "
-        f"{retarget.band_low:+z.1%} and {retarget.band_high:+z.1%}; "
-        f"{retarget.fraction:.0%} of the epoch is mined."
-    )

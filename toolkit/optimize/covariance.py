@@ -1,0 +1,143 @@
+"""A covariance as the optimizer uses it: checked, completed, factored."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from toolkit.errors import DataError
+from toolkit.optimize.roster import Flags, Floats, Roster
+
+ASYMMETRY = 1e-8
+INDEFINITE = 1e-6
+"""Relative to the largest entry and eigenvalue: below is rounding and repaired, above refused."""
+
+SINGULAR = 1e-10
+"""Share of an asset's variance that is its own, below which it counts as a mixture of others."""
+
+
+@dataclass(frozen=True)
+class Risk:
+    """A covariance S as ``variance * factor' factor``.
+
+    Parameters
+    ----------
+    variance
+        Mean of the variances given: the unit in which the solver sees risk.
+    matrix
+        The covariance in that unit, completed and repaired: assets x assets.
+    factor
+        Upper triangular, assets x assets.
+    known
+        Whether an asset's covariance was given (cash always is: riskless if left out).
+    repair
+        Largest negative eigenvalue set to zero, relative to the largest eigenvalue.
+    """
+
+    variance: float
+    matrix: Floats
+    factor: Floats
+    known: Flags
+    repair: float
+
+    def demand_regular(self, roster: Roster, session: pd.Timestamp) -> None:
+        """Refuse a covariance that leaves weights undetermined; riskless cash aside.
+
+        Raises
+        ------
+        DataError
+            An asset is a mixture of others, to rounding.
+        """
+        variances = np.diag(self.matrix)
+        risky = roster.risky | (variances > 0.0)
+        # The squared diagonal of the factor is what an asset has of its own.
+        own = np.diag(self.factor)[risky] ** 2
+        if self.repair or (own <= SINGULAR * variances[risky]).any():
+            name = roster.index[risky][int(np.argmin(own - SINGULAR * variances[risky]))]
+            raise DataError(
+                f"The covariance on {session.date()} is singular: {name} is a mixture of other "
+                "assets or has no variance, so that weights are not determined. Leave one of the "
+                "copies out, or shrink the estimate (LedoitWolf)."
+            )
+
+
+def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
+    """The factor of a covariance, missing assets filled in as `Decision` documents.
+
+    Raises
+    ------
+    DataError
+        Not finite, not symmetric, or with a negative eigenvalue, beyond rounding.
+    """
+    place = roster.positions(covariance.columns, f"The covariance {where}")
+    same = covariance.index is covariance.columns
+    if not (same or covariance.index.equals(covariance.columns)):
+        raise DataError(f"The covariance {where} has other rows than columns; name them alike.")
+    given = covariance.to_numpy(dtype=np.float64)
+    names = covariance.columns
+    _check_entries(given, names, where)
+    known = np.zeros(len(roster), dtype=bool)
+    known[place] = True
+    variances = given.diagonal()
+    mean = float(variances.mean()) if len(place) else 0.0
+    variance = mean if mean > 0.0 else 1.0
+    scaled = np.zeros((len(roster), len(roster)))
+    scaled[place[:, None], place] = (given + given.T) / (2.0 * variance)
+    if len(place) < len(roster):
+        filled = (variances.max() if mean > 0.0 else 1.0) / variance
+        np.fill_diagonal(scaled, np.where(known, scaled.diagonal(), filled))
+        if roster.cash is not None and not known[roster.cash]:
+            scaled[roster.cash, roster.cash] = 0.0
+            known[roster.cash] = True
+    factor, repair = _factor(scaled, roster, where)
+    return Risk(variance, factor.T @ factor if repair else scaled, factor, known, repair)
+
+
+def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
+    if not math.isfinite(given.sum()):
+        bad = ~np.isfinite(given)
+        row, column = (names[place[0]] for place in np.nonzero(bad))
+        raise DataError(
+            f"The covariance {where} of {row} and {column} is not a finite number. Leave out "
+            "assets without an estimate: they are then held or sold, and not bought."
+        )
+    if (given == given.T).all():
+        return
+    gap = np.abs(given - given.T)
+    if gap.max() > ASYMMETRY * np.abs(given).max():
+        row, column = divmod(int(gap.argmax()), len(gap))
+        raise DataError(
+            f"The covariance {where} is not symmetric: {names[row]} with {names[column]} is "
+            f"{given[row, column]:.6g} one way and {given[column, row]:.6g} the other."
+        )
+
+
+def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
+    """Upper triangular R with R'R = S; eigenvalues below zero by rounding count as zero."""
+    risky = scaled.diagonal() > 0.0
+    try:
+        if risky.all():
+            return np.linalg.cholesky(scaled).astype(np.float64, copy=False).T, 0.0
+        # A riskless asset, as cash often is, has nothing to factor and would fail here.
+        factor = np.zeros_like(scaled)
+        place = np.flatnonzero(risky)[:, None]
+        factor[place, place.T] = np.linalg.cholesky(scaled[place, place.T]).T
+        if not scaled[~risky].any():
+            return factor, 0.0
+    except np.linalg.LinAlgError:
+        pass
+    values, vectors = np.linalg.eigh(scaled)
+    if values[0] < -INDEFINITE * max(float(values[-1]), 0.0):
+        name = roster.index[int(np.abs(vectors[:, 0]).argmax())]
+        raise DataError(
+            f"The covariance {where} is not positive semidefinite: eigenvalue {values[0]:.3g} "
+            f"times the mean variance, the largest {values[-1]:.3g}, in the direction of {name}. "
+            "Repair the estimate first (the risk models of toolkit.risk do)."
+        )
+    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    repair = max(0.0, -float(values[0])) / float(values[-1]) if values[-1] > 0.0 else 0.0
+    triangle: Floats = np.linalg.qr(root).R
+    return triangle, repair

@@ -1,0 +1,365 @@
+"""A program: an optimizer for given assets, solved at every decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from toolkit.errors import DataError, InfeasibleLimitsError, SolverError
+from toolkit.optimize.candidate import MeasuredCandidate
+from toolkit.optimize.certify import TOLERANCE, Assessment, Certifier
+from toolkit.optimize.compiled import WAYS, Answer
+from toolkit.optimize.decision import Allocation, Certificate, Decision, Status
+from toolkit.optimize.diagnose import Diagnosis, named
+from toolkit.optimize.facts import Facts, facts_of, trial
+from toolkit.optimize.limits import Limit, MaxTradingDays
+from toolkit.optimize.objectives import MaximumSharpe, MinimumVariance, Objective
+from toolkit.optimize.problems import BestWeights, Standard
+from toolkit.optimize.roster import Flags, Floats, Roster
+from toolkit.optimize.sharpe import SharpeSearch
+from toolkit.optimize.symbolic import Sizes
+from toolkit.universe import Asset
+
+if TYPE_CHECKING:
+    from toolkit.optimize.optimizer import Optimizer
+
+_MARGINS = (0.0, 1e-6, 1e-5, 1e-4)
+"""Added to relaxed caps in turn: at the least violation the portfolios left can be a single one."""
+
+_ROUNDING = 1e-9
+
+_ALL = 1 + len(WAYS)
+"""Solvers and settings that are tried where an answer is known to exist."""
+
+
+@dataclass(frozen=True)
+class _Optimum:
+    """A solved problem: the weights, and those without small trades.
+
+    Total and binding limits are those of the former; measured are the latter. The facts are those
+    it is the optimum of, and `second` says that the first solver had no answer.
+    """
+
+    facts: Facts
+    whole: Floats
+    weights: Floats
+    total: float
+    binding: Flags
+    answer: Answer
+    gap: float
+    measured: Assessment
+    second: bool = False
+
+
+class Program:
+    """An optimizer for given assets: stated once, solved at every decision.
+
+    What it solves is deterministic and keeps no memory of earlier decisions. The problem for the
+    solver is built when a decision first needs it. Use one program in one thread.
+    """
+
+    def __init__(self, optimizer: Optimizer, assets: Sequence[Asset | str]):
+        self.optimizer = optimizer
+        self.roster = Roster(assets)
+        self._limits = optimizer.limits
+        self._parts = (self.roster, optimizer.objective, optimizer.limits, optimizer.cost)
+        self._certifier = Certifier(*self._parts)
+        self._standard = Standard(*self._parts)
+        self._stated: dict[Sizes, BestWeights] = {}
+        # What speaks of assets that are not there says so now, not in mid-backtest.
+        tried = optimizer.objective.prepare(trial(self.roster), self.roster)
+        self._certifier.assess(tried, [np.ones(len(self.roster))])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Fields of `Decision` that must be given."""
+        cost = self.optimizer.cost
+        parts: tuple[Objective | Limit, ...] = (self.optimizer.objective, *self._limits)
+        needed = {need for part in parts for need in part.needs}
+        return tuple(sorted(needed.union(() if cost is None else cost.needs)))
+
+    @cached_property
+    def _diagnosis(self) -> Diagnosis:
+        return Diagnosis(self._certifier)
+
+    @cached_property
+    def _sharpe(self) -> SharpeSearch | None:
+        searched = isinstance(self.optimizer.objective, MaximumSharpe)
+        return SharpeSearch(self.roster, self._limits, self.optimizer.cost) if searched else None
+
+    @cached_property
+    def _least_variance(self) -> Program:
+        """What answers where nothing is expected to earn more than cash."""
+        return Program(
+            replace(self.optimizer, objective=MinimumVariance(), cost=None), self.roster.assets
+        )
+
+    def solve(self, decision: Decision) -> Allocation:
+        """Weights for a decision, certified.
+
+        Raises
+        ------
+        DataError
+            An input that is needed is missing or malformed.
+        InfeasibleLimitsError
+            No portfolio meets the limits and `on_infeasible` is ``stop``.
+        SolverError
+            The solver's answer did not pass the checks.
+        """
+        facts = self.optimizer.objective.prepare(self._facts(decision), self.roster)
+        none = np.zeros(len(self._limits))
+        ideal = self._ideal(facts)
+        if ideal is not None:
+            return self._allocation(facts, ideal, none, "target", None)
+        found = self._optimum(facts, none)
+        if found is None:
+            return self._relaxed(facts, decision)
+        if self._sharpe is not None and found.facts.hurdle == 0.0:
+            return self._without_ratio(decision)
+        return self._allocation(found.facts, found.weights, none, "optimal", found)
+
+    def shadow_prices(self, decision: Decision, step: float = 1e-4) -> dict[str, float]:
+        """What a binding limit costs: return a year for each unit that its cap is moved.
+
+        Parameters
+        ----------
+        step
+            By how much each cap is moved to find out, in multiples of the larger of it and 0.01.
+        """
+        allocation = self.solve(decision)
+        if allocation.status != "optimal":
+            return {}
+        facts = self.optimizer.objective.prepare(self._facts(decision), self.roster)
+        wider, prices = np.zeros(len(self._limits)), {}
+        best = self._optimum(facts, wider)
+        for place, limit in enumerate(self._limits):
+            if best is not None and limit.name in allocation.binding:
+                more = step * max(abs(limit.cap), 0.01)
+                wider[place] = more
+                # Against the same hurdle: the best for a larger one are all worth nothing.
+                found = self._first(best.facts, wider, 0.0, _ALL)
+                wider[place] = 0.0
+                if found is not None:
+                    prices[limit.name] = (best.total - found.total) / more
+        return prices
+
+    def measure(
+        self, weights: Floats, decision: Decision, sessions: Any = None, drifted: bool = False
+    ) -> dict[str, Floats]:
+        """Value of each limited quantity for given weights, without solving anything.
+
+        Parameters
+        ----------
+        weights
+            One portfolio (assets,) or many (rows, assets), in the order the assets were given.
+        decision
+            What the weights are measured against: covariance, and weights before the trade.
+        sessions
+            Session of each row, for sleeves by date; the decision's where not given.
+        drifted
+            Whether the weights came about without a trade: turnover is then 0.
+        """
+        facts = facts_of(decision, self.roster)
+        ordered = np.empty_like(weights)
+        ordered[..., self.roster.place] = weights
+        candidate = MeasuredCandidate(self.roster, facts, ordered, sessions, drifted)
+        return {limit.name: np.asarray(limit.value(candidate)) for limit in self._limits}
+
+    def _facts(self, decision: Decision) -> Facts:
+        missing = [need for need in self.needs if getattr(decision, need) is None]
+        if missing:
+            raise DataError(
+                f"The decision on {decision.session.date()} lacks {', '.join(missing)}, which the "
+                "objective, a limit or the cost needs."
+            )
+        return facts_of(decision, self.roster)
+
+    def _ideal(self, facts: Facts) -> Floats | None:
+        """The unconstrained optimum, where it is known, allowed and free to reach."""
+        cost = self.optimizer.cost
+        if cost is not None and not cost.free:
+            return None
+        ideal = self.optimizer.objective.ideal(facts)
+        if ideal is None:
+            return None
+        found = self._certifier.assess(facts, [ideal])
+        return ideal if found.residuals(np.zeros(len(self._limits)))[0] <= _ROUNDING else None
+
+    def _answers(self, facts: Facts, allowance: Floats) -> Iterator[tuple[Floats, Answer]]:
+        """Weights from one solver after the other: the fast one first, then stated in cvxpy."""
+        fast = self._standard.solve(facts, allowance)
+        if fast is not None:
+            yield fast
+        for way in WAYS:
+            yield self._best(facts).solve(facts, allowance, way)
+
+    def _best(self, facts: Facts) -> BestWeights:
+        sizes = Sizes.of(facts)
+        if sizes not in self._stated:
+            self._stated[sizes] = BestWeights(*self._parts, sizes)
+        return self._stated[sizes]
+
+    def _optimum(
+        self, facts: Facts, allowance: Floats, margin: float = 0.0, tries: int = 2
+    ) -> _Optimum | None:
+        """The best weights, or None where no answer passes: infeasible, or not solved."""
+        if self._sharpe is None:
+            return self._first(facts, allowance, margin, tries)
+
+        def against(hurdle: float) -> _Optimum | None:
+            return self._first(replace(facts, hurdle=hurdle), allowance, margin, _ALL)
+
+        return self._sharpe.best(facts, allowance + margin * self._certifier.units, against)
+
+    def _first(self, facts: Facts, allowance: Floats, margin: float, tries: int) -> _Optimum | None:
+        """The first answer that passes."""
+        failed, wider = False, allowance + margin * self._certifier.units
+        for raw, answer in islice(self._answers(facts, wider), tries):
+            found = self._checked(facts, raw, answer, allowance)
+            if found is not None:
+                return replace(found, second=failed)
+            # That limits which were left out are exceeded is no failure of a solver.
+            failed |= answer.complete
+        return None
+
+    def _checked(
+        self, facts: Facts, raw: Floats, answer: Answer, allowance: Floats
+    ) -> _Optimum | None:
+        """An answer that passes every check, without small trades."""
+        certifier = self._certifier
+        if not abs(raw.sum() - 1.0) <= TOLERANCE:
+            return None
+        weights = certifier.tidied(facts, raw)
+        found = certifier.accepted(facts, weights, allowance)
+        if found is None:
+            return None
+        total = float(found.totals[0])
+        # The solver's bound is about its own point: what was tidied away comes on top.
+        gap = answer.gap + max(0.0, total - answer.value)
+        # Far below zero it proves that what was solved has no portfolio at all.
+        if not abs(gap) <= certifier.resolution(facts, total):
+            return None
+        kept, measured = certifier.without_small_trades(facts, weights, allowance) or (
+            weights,
+            found,
+        )
+        binding = found.excess[0] >= -TOLERANCE * found.units
+        return _Optimum(facts, weights, kept, total, binding, answer, gap, measured)
+
+    def _without_ratio(self, decision: Decision) -> Allocation:
+        if self.roster.cash is None:
+            raise DataError(
+                f"On {decision.session.date()} no portfolio is expected to earn anything, so that "
+                "there is no largest Sharpe ratio. Add a cash asset, or minimise the variance."
+            )
+        found = self._least_variance.solve(decision)
+        return replace(found, status="cash") if found.status == "optimal" else found
+
+    def _relaxed(self, facts: Facts, decision: Decision) -> Allocation:
+        """Weights when the limits as they are have no certified answer."""
+        slacks = self._diagnosis.slacks(facts)
+        conflict = bool((slacks[~self._diagnosis.yielding] > 0.0).any())
+        mode = self.optimizer.on_infeasible
+        if conflict and mode == "stop":
+            raise self._diagnosis.error(facts, slacks)
+        if conflict and mode == "keep":
+            return self._kept(facts, slacks)
+        for margin in _MARGINS:
+            wider = slacks + margin * self._certifier.units
+            allowance = np.where(slacks > 0.0, wider, 0.0)
+            found = self._optimum(facts, allowance, min(margin, 0.9 * TOLERANCE), _ALL)
+            if found is not None and self._sharpe is not None and found.facts.hurdle == 0.0:
+                return self._without_ratio(decision)
+            if found is not None:
+                status: Status = "relaxed" if slacks.any() else "optimal"
+                return self._allocation(found.facts, found.weights, allowance, status, found)
+        return self._unsolved(facts, slacks)
+
+    def _unsolved(self, facts: Facts, slacks: Floats) -> Allocation:
+        """What is held, or cash, where no solver has an answer that passes the checks."""
+        if facts.current is None:
+            relaxed = f" with {named(self._limits, slacks)} relaxed" if slacks.any() else ""
+            _, answer = self._best(facts).solve(facts, slacks)
+            raise SolverError(
+                f"No answer on {facts.session.date()}{relaxed} passed the checks, and nothing is "
+                f"held; the solver says {answer.status} after {answer.iterations} iterations, gap "
+                f"{answer.gap:.3g}. Check the covariance of that session, or add a cash asset."
+            )
+        excess = np.maximum(self._certifier.assess(facts, [facts.current]).excess[0], 0.0)
+        kept = self._allocation(facts, facts.current, excess, "kept", None)
+        return replace(kept, fallbacks=("second solver", *_steps(slacks), "current weights"))
+
+    def _kept(self, facts: Facts, slacks: Floats) -> Allocation:
+        if facts.current is None:
+            raise InfeasibleLimitsError(
+                f"No portfolio on {facts.session.date()} meets every limit, and there are no "
+                "weights to keep. Set on_infeasible to 'least_violation', or add a cash asset.",
+                self._diagnosis.conflict(facts),
+                named(self._limits, slacks),
+            )
+        excess = np.maximum(self._certifier.assess(facts, [facts.current]).excess[0], 0.0)
+        return self._allocation(facts, facts.current, excess, "kept", None)
+
+    def _allocation(
+        self,
+        facts: Facts,
+        weights: Floats,
+        allowance: Floats,
+        status: Status,
+        solved: _Optimum | None,
+    ) -> Allocation:
+        if solved is None:
+            found = self._certifier.assess(facts, (weights, facts.current, facts.target))
+        else:
+            found = solved.measured
+        excess = found.excess[0]
+        near = TOLERANCE * found.units
+        beyond = np.where(excess > near, excess, 0.0)
+        binding = excess >= -near
+        if solved:
+            binding |= solved.binding
+        names = [limit.name for limit in self._limits]
+        return Allocation(
+            weights=self.roster.series(weights),
+            binding=tuple(names[place] for place in np.flatnonzero(binding)),
+            relaxed=named(self._limits, beyond),
+            status=status,
+            certificate=Certificate(
+                worst_residual=float(found.residuals(allowance)[0]),
+                budget_error=abs(float(weights.sum()) - 1.0),
+                objective=float(found.totals[0]),
+                optimum=solved.total if solved else None,
+                reference=found.best(slice(1, None), allowance),
+                gap=solved.gap if solved else (0.0 if status == "target" else None),
+                solver=solved.answer.status if solved else "not used",
+                iterations=solved.answer.iterations if solved else 0,
+                covariance_repair=facts.risk.repair if facts.risk else 0.0,
+            ),
+            values=dict(zip(names, found.values[0].tolist(), strict=True)),
+            achieved=self.optimizer.objective.achieved(facts, weights, self.roster),
+            fallbacks=(
+                *(("second solver",) if solved and solved.second else ()),
+                *(_steps(beyond) if status == "relaxed" else ()),
+                *(("current weights",) if status == "kept" else ()),
+            ),
+            unchecked=self._unchecked(facts),
+        )
+
+    def _unchecked(self, facts: Facts) -> tuple[str, ...]:
+        """Limits on trading that could not be held against a volume, with the assets."""
+        names = [limit.name for limit in self._limits if isinstance(limit, MaxTradingDays)]
+        if not names:
+            return ()
+        days = facts.turnover_days
+        unknown = self.roster.risky & (True if days is None else days == 0.0)
+        lacking = self.roster.index[unknown].tolist()
+        return tuple(f"{name}: {', '.join(lacking)}" for name in names) if lacking else ()
+
+
+def _steps(slacks: Floats) -> tuple[str, ...]:
+    return ("least violation",) if slacks.any() else ()

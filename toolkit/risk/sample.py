@@ -1,0 +1,151 @@
+"""What estimates of covariance share: the sample, correlations pair by pair, and their repair.
+
+Assets are listed at different times, so every pair is estimated over the sessions that both have.
+Such a matrix need not be positive semidefinite; its correlations are then repaired, and how much
+is reported. Cash belongs left out of the returns: it is riskless to the optimizer without an
+estimate, while shrinkage would lend it the risk of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from toolkit.errors import ConfigError, DataError
+from toolkit.risk.model import CovarianceEstimate
+
+Floats = NDArray[np.float64]
+
+SMALLEST_OVERLAP = 21
+"""Sessions that two assets must share; with fewer their correlation is taken as 0."""
+
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Returns of the assets with enough history, 0 where there is none."""
+
+    assets: pd.Index
+    values: Floats
+    present: Floats
+    together: Floats
+
+    @property
+    def own(self) -> Floats:
+        """Returns by asset."""
+        return np.diag(self.together)
+
+    @property
+    def mean(self) -> Floats:
+        """Mean return by asset."""
+        return np.asarray(self.values.sum(axis=0) / np.maximum(self.own, 1.0))
+
+
+def demand_enough(minimum: int, lookback: int) -> None:
+    """Refuse a history that no lookback can hold."""
+    if minimum > lookback:
+        raise ConfigError(f"minimum = {minimum} sessions is more than lookback = {lookback}.")
+
+
+def recent_returns(returns: pd.DataFrame, lookback: int) -> pd.DataFrame:
+    """The last rows of returns, checked.
+
+    Raises
+    ------
+    DataError
+        An infinite return or one below -1 in them, repeated assets, or sessions out of order.
+    """
+    recent = returns.iloc[-lookback:]
+    if not recent.columns.is_unique:
+        twice = recent.columns[recent.columns.duplicated()][0]
+        raise DataError(f"The returns have {twice} more than once; keep one column an asset.")
+    if not (recent.index.is_unique and recent.index.is_monotonic_increasing):
+        raise DataError("The sessions of the returns must increase without repeats; sort them.")
+    values = recent.to_numpy(dtype=float)
+    impossible = np.isinf(values) | (values < -1.0)
+    if impossible.any():
+        row, column = (places[0] for places in np.nonzero(impossible))
+        found = "infinite" if np.isinf(values[row, column]) else f"{values[row, column]:.6g}"
+        raise DataError(
+            f"The return of {recent.columns[column]} on {recent.index[row]} is {found}; expected a "
+            "finite simple return, -1 or more. Correct the price before it."
+        )
+    return recent
+
+
+def sample_of(returns: pd.DataFrame, lookback: int, minimum: int) -> Sample:
+    """Sample of the last rows, of the assets that are listed long enough and still trade.
+
+    Raises
+    ------
+    DataError
+        As `recent_returns`.
+    """
+    recent = recent_returns(returns, lookback)
+    values = recent.to_numpy(dtype=float)
+    present = ~np.isnan(values)
+    enough = (present.sum(axis=0) >= minimum) & present[-minimum:].any(axis=0)
+    present = present[:, enough]
+    here = present.astype(float)
+    return Sample(
+        assets=recent.columns[enough],
+        values=np.where(present, values[:, enough], 0.0),
+        present=here,
+        together=here.T @ here,
+    )
+
+
+def pairwise(sample: Sample, weights: Floats, mean: Floats) -> Floats:
+    """Covariance per session: own variances, and correlations over the sessions of each pair."""
+    centred = (sample.values - mean) * sample.present
+    weighted = centred * weights[:, None]
+    total = weights @ sample.present
+    variances = (weighted * centred).sum(axis=0) / np.where(total > 0.0, total, 1.0)
+    products = weighted.T @ centred
+    # Sum of squares of the row's asset over the sessions of both; the transpose has the column's.
+    squares = (weighted * centred).T @ sample.present
+    norms = np.sqrt(squares * squares.T)
+    defined = (norms > 0.0) & (sample.together >= SMALLEST_OVERLAP)
+    correlation = np.where(defined, products / np.where(defined, norms, 1.0), 0.0)
+    np.fill_diagonal(correlation, 1.0)
+    deviations = np.sqrt(variances)
+    covariance: Floats = correlation * deviations[:, None] * deviations
+    return (covariance + covariance.T) / 2.0
+
+
+def estimate_of(
+    sample: Sample, covariance: Floats, fallbacks: Mapping[str, str] | None = None
+) -> CovarianceEstimate:
+    """The estimate of an annual covariance, repaired where that is needed."""
+    repaired, repair = _semidefinite((covariance + covariance.T) / 2.0)
+    return CovarianceEstimate(
+        matrix=pd.DataFrame(repaired, index=sample.assets, columns=sample.assets),
+        repair=repair,
+        observations=pd.Series(sample.own.astype(int), index=sample.assets),
+        fallbacks=fallbacks or {},
+    )
+
+
+def _semidefinite(covariance: Floats) -> tuple[Floats, float]:
+    """The covariance with negative eigenvalues of its correlations set to zero, and the largest.
+
+    Correlations and not covariances, so that the variance of a quiet asset is not swamped by the
+    rounding of a wild one; they are brought back to a diagonal of 1.
+    """
+    deviations = np.sqrt(np.diag(covariance))
+    scale = np.where(deviations > 0.0, deviations, 1.0)
+    correlation = covariance / scale[:, None] / scale
+    if not len(scale):
+        return covariance, 0.0
+    values, vectors = np.linalg.eigh(correlation)
+    if values[0] >= -_ROUNDING * len(scale):
+        return covariance, 0.0
+    clipped = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    diagonal = np.sqrt(np.where(deviations > 0.0, np.diag(clipped), 1.0))
+    repaired = clipped / diagonal[:, None] / diagonal * deviations[:, None] * deviations
+    return (repaired + repaired.T) / 2.0, -float(values[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,7 +124,7 @@ def test_returns_that_move_twice_as_much_have_four_times_the_covariance(model, s
 def test_what_was_asked_before_changes_no_bit(model):
     frame, factors = market(7)
     frame.iloc[:50, 1] = np.nan
-    fresh = type(model)(**{name: getattr(model, name) for name in model.__dataclass_fields__})
+    fresh = type(model)(**{entry.name: getattr(model, entry.name) for entry in fields(model)})
     later = model.covariance(frame, 252.0, factors).matrix
     rows = slice(0, 200)
     again = model.covariance(frame.iloc[rows], 252.0, factors.iloc[rows]).matrix

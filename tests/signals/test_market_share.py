@@ -85,8 +85,9 @@ def estimate(panel):
 
 def test_who_writes_into_a_share_changes_it_for_nobody_else(panel, estimate):
     before = estimate.market_share.copy(deep=True)
-    MarketShare().compute(panel).iloc[:] = 0.5
-    MarketShare().estimate(panel).market_share.loc[:, "HOST"] = 0.5
+    computed, estimated = MarketShare().compute(panel), MarketShare().estimate(panel).market_share
+    computed.iloc[:] = 0.5
+    estimated.loc[:, "HOST"] = 0.5
     pd.testing.assert_frame_equal(MarketShare().compute(panel), before)
 
 

@@ -86,6 +86,10 @@ class StandardProblem:
         crossed = (self.lower - self.upper > _LAST_BITS).any()
         return bool(crossed or self.lower.sum() > 1.0 + 1e-9 or self.upper.sum() < 1.0 - 1e-9)
 
+    def gradient(self, weights: Floats) -> Floats:
+        """Slope of the objective by asset, costs and tail aside."""
+        return self.linear if self.quadratic is None else self.linear + self.quadratic @ weights
+
     def value(self, weights: Floats) -> float:
         """The objective."""
         total = self.linear @ weights + self.rates @ np.abs(weights - self.holdings)

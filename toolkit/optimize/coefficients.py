@@ -124,7 +124,7 @@ class CoefficientCandidate(Candidate):
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Coefficients:
         """One where an asset belongs to the sleeves."""
-        return _row(self._roster.members(sleeves, self._facts.session).astype(float))
+        return _row(self._roster.shares(sleeves, self._facts.session))
 
     def cash_weight(self) -> Coefficients:
         """One at cash."""

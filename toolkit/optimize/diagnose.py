@@ -84,10 +84,10 @@ class Diagnosis:
         for way in WAYS:
             raw, answer = self._problem(facts).solve(facts, priced.astype(float), room, way)
             weights = self._certifier.tidied(facts, raw)
-            found = self._certifier.assess(facts, [weights])
-            if not found.residuals(room)[0] <= TOLERANCE:
+            found = self._certifier.assess(facts, [weights], room)[0]
+            if not found.holds:
                 continue
-            excess = np.where(found.excess[0] > TOLERANCE * found.units, found.excess[0], 0.0)
+            excess = np.where(found.excess > TOLERANCE * self._certifier.units, found.excess, 0.0)
             least = float((excess / self._problem(facts).units)[priced].sum())
             if answer.gap / max(1.0, least) < nearest:
                 best, nearest = excess, answer.gap / max(1.0, least)

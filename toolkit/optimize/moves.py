@@ -28,8 +28,9 @@ class Moves:
         By row of limits, the room at the start.
     asset, sign, room
         By move: whose weight it changes, up or down, and by how much at most.
-    rates, rows
-        By move: cost of a unit, and what it takes of the slack of each row.
+    slopes, rows
+        By move: what a unit of it adds to the objective at the start, and what it takes of the
+        slack of each row.
     """
 
     def __init__(self, problem: StandardProblem):
@@ -43,7 +44,8 @@ class Moves:
         self.sign = np.ones(len(self.asset))
         self.sign[len(bought) :] = -1.0
         self.room = np.concatenate((more[bought], less[sold]))
-        self.rates = problem.rates[self.asset]
+        self._rates = problem.rates[self.asset]
+        self.slopes = self._slopes(problem.gradient(self.start))
         self.rows = problem.matrix[:, self.asset] * self.sign + problem.absolute[:, self.asset]
         self._free = ~priced[self.asset]
         moved = np.abs(self.start - held)
@@ -58,13 +60,12 @@ class Moves:
         changes = moves * self.sign[chosen]
         return self.start + np.bincount(self.asset[chosen], changes, len(self.start))
 
-    def slopes(self, gradient: Floats) -> Floats:
-        """What a unit of each move adds to the objective, given its gradient in the weights."""
-        return gradient[self.asset] * self.sign + self.rates
+    def _slopes(self, gradient: Floats) -> Floats:
+        return gradient[self.asset] * self.sign + self._rates
 
-    def first(self, gradient: Floats, count: int) -> Flags:
+    def first(self, count: int) -> Flags:
         """Moves without a price, the best ones in each direction, and those that mend a limit."""
-        slopes, chosen = self.slopes(gradient), self._free.copy()
+        slopes, chosen = self.slopes, self._free.copy()
         chosen[slopes[: self._bought].argsort(kind="stable")[:count]] = True
         chosen[self._bought + slopes[self._bought :].argsort(kind="stable")[:count]] = True
         for row in (self.slack < 0.0).nonzero()[0]:
@@ -73,7 +74,10 @@ class Moves:
         return chosen
 
     def gainful(self, gradient: Floats, prices: Prices, least: float) -> Flags:
-        """Moves that lower the objective by more than `least` a unit, limits at their prices."""
-        reduced = self.slopes(gradient) + prices.rows @ self.rows - prices.budget * self.sign
+        """Moves that lower the objective by more than `least` a unit, limits at their prices.
+
+        The gradient is that of the objective in the weights, where the prices were found.
+        """
+        reduced = self._slopes(gradient) + prices.rows @ self.rows - prices.budget * self.sign
         gained: Flags = reduced < -least
         return gained

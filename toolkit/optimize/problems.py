@@ -92,7 +92,7 @@ class BestWeights:
         self._objective = objective
         self._candidate = candidate = SymbolicCandidate(roster, sizes, objective.own_belief)
         value = objective.expression(candidate)
-        if cost is not None and not cost.free:
+        if cost is not None:
             value = value + cost.yearly(candidate)
         self._allowances = [cvxpy.Parameter() for _ in limits]
         self._units = np.array([limit.unit for limit in limits])

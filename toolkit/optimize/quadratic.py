@@ -36,7 +36,7 @@ _FIRST, _SHARE = 4, 25
 def solve_quadratic(problem: StandardProblem, unit: float) -> Found:
     """Weights that minimise the objective, which has a size of `unit` where it matters."""
     moves = Moves(problem)
-    chosen = moves.first(problem.gradient(moves.start), _FIRST + len(moves) // _SHARE)
+    chosen = moves.first(_FIRST + len(moves) // _SHARE)
     for _ in range(_ROUNDS):
         few = chosen.nonzero()[0]
         if 2 * len(few) > len(moves):
@@ -62,10 +62,9 @@ def _solved(
     settings = solver.settings
     settings.eps_abs = settings.eps_rel = TOLERANCE
     settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = TOLERANCE
-    slopes: Floats = moves.slopes(problem.gradient(moves.start))[chosen]
     solver.setup(
         _signed(problem.quadratic, asset, sign, unit),
-        slopes / unit,
+        moves.slopes[chosen] / unit,
         sign[None],
         np.array([moves.missing]),
         moves.rows[:, chosen],

@@ -122,7 +122,8 @@ class StandardProblem:
         if self.tail is not None and prices.tail is not None:
             slope = slope - self.tail.factor * (prices.tail @ self.tail.scenarios)
         cost = self.rates + self.absolute.T @ prices.rows
-        corners = np.stack((self.lower, self.upper, np.clip(self.holdings, self.lower, self.upper)))
+        held = np.minimum(np.maximum(self.holdings, self.lower), self.upper)
+        corners = np.array((self.lower, self.upper, held))
         values = slope * corners + cost * np.abs(corners - self.holdings)
         return float(least + values.min(axis=0).sum())
 
@@ -230,7 +231,7 @@ def standard_problem(
     """
     candidate = CoefficientCandidate(roster, facts)
     total: Coefficients = objective.expression(candidate)
-    if cost is not None and not cost.free:
+    if cost is not None:
         total = total + cost.yearly(candidate)
     if len(total.matrix) > 1:
         raise NotPolyhedral

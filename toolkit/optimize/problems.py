@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.optimize.candidate import MeasuredCandidate
-from toolkit.optimize.coefficients import NotPolyhedral
+from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
 from toolkit.optimize.compiled import WAYS, Answer, CompiledProblem, Way
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
@@ -35,9 +35,11 @@ class Standard:
         self._roster, self._objective, self._cost = roster, objective, cost
         self._limits = limits
         self._able = True
-        # Rows of limits that read nothing of a decision, by what else they depend on.
+        # Limits and costs that read nothing of a decision, by what else they depend on.
         self._steady = not any(limit.needs for limit in limits)
+        self._priced = cost is not None and not cost.needs
         self._rows: dict[tuple[int, float], LimitRows] = {}
+        self._costs: dict[tuple[int, float], Coefficients] = {}
 
     def solve(self, facts: Facts, allowance: Floats) -> tuple[Floats, Answer] | None:
         """Weights and the answer they come from; None where the family does not fit.
@@ -49,7 +51,7 @@ class Standard:
             return None
         rows = self._limit_rows(facts, allowance)
         try:
-            problem = standard_problem(self._roster, facts, self._objective, self._cost, rows)
+            problem = standard_problem(facts, self._stated(facts), rows)
         except NotPolyhedral:
             self._able = False
             return None
@@ -70,6 +72,17 @@ class Standard:
         if key not in self._rows:
             self._rows = {key: limit_rows(self._roster, facts, self._limits, allowance)}
         return self._rows[key]
+
+    def _stated(self, facts: Facts) -> Coefficients:
+        """Objective plus cost."""
+        candidate = CoefficientCandidate(self._roster, facts)
+        total: Coefficients = self._objective.expression(candidate)
+        if self._cost is None:
+            return total
+        key = (self._roster.period(facts.session), facts.proceeds)
+        if key not in self._costs or not self._priced:
+            self._costs = {key: self._cost.yearly(candidate)}
+        return total + self._costs[key]
 
 
 class BestWeights:

@@ -317,9 +317,7 @@ class Program:
         solved: _Optimum | None,
     ) -> Allocation:
         certifier, names = self._certifier, self._names
-        found = (
-            solved.measured if solved else certifier.assess(facts, [weights], allowance)[0]
-        )
+        found = solved.measured if solved else certifier.assess(facts, [weights], allowance)[0]
         near = TOLERANCE * certifier.units
         beyond = np.where(found.excess > near, found.excess, 0.0)
         binding = found.excess >= -near

@@ -51,9 +51,7 @@ def solve_quadratic(problem: StandardProblem, unit: float) -> Found:
     return _solved(problem, unit, moves, np.arange(len(moves)))
 
 
-def _solved(
-    problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray[np.intp]
-) -> Found:
+def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray[np.intp]) -> Found:
     """The solver's answer where nothing but the chosen moves is made."""
     import piqp
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ class Roster:
             found = f"{', '.join(twice)} more than once" if twice else "no asset"
             raise ConfigError(f"The program was given {found}; give each asset once.")
         self.assets = tuple(assets)
+        self._size = len(given)
         self.given = pd.Index(given)
         self.index = pd.Index(sorted(given))
         self._position = {name: place for place, name in enumerate(sorted(given))}
@@ -53,6 +55,7 @@ class Roster:
         self.unit_rows = np.eye(len(given))
         days = sorted({membership.since for asset in known for membership in asset.memberships})
         self._changes = np.array(days, dtype="datetime64[ns]")
+        self._since = list(map(pd.Timestamp, days))
         codes = {sleeve: code for code, sleeve in enumerate(Sleeve)}
         ordered = sorted(known, key=lambda asset: asset.id)
         self._sleeves = np.array([[codes[a.sleeve_on(day)] for a in ordered] for day in days])
@@ -62,7 +65,7 @@ class Roster:
         self._looked_up: list[tuple[pd.Index, NDArray[np.intp]]] = [(self.given, self.place)]
 
     def __len__(self) -> int:
-        return len(self.index)
+        return self._size
 
     def positions(self, names: Iterable[str], where: str = "A limit") -> NDArray[np.intp]:
         """Positions of assets by name, each named once.
@@ -94,7 +97,8 @@ class Roster:
     def _known(self, names: pd.Index) -> NDArray[np.intp] | None:
         """Positions of names that were looked up lately."""
         for known, place in self._looked_up:
-            if known.is_(names):
+            # A copy of an index shares its array.
+            if known.is_(names) or known.array is names.array:
                 return place
         return None
 
@@ -136,7 +140,7 @@ class Roster:
 
     def shares(self, sleeves: Sequence[Sleeve], sessions: Any) -> Floats:
         """The same in numbers, 1 for an asset that is."""
-        if not len(self._changes):
+        if not self._since:
             raise ConfigError(
                 "A limit speaks of sleeves, and the assets are plain ids without sleeves. Compile "
                 "the optimizer for assets of a universe, or limit named assets."
@@ -150,13 +154,14 @@ class Roster:
 
     def period(self, sessions: Any) -> Any:
         """Number of the period between changes of sleeves that a session, or each, lies in."""
-        if not len(self._changes):
+        if not self._since:
             return 0
-        if sessions is self._session[0]:
-            return self._session[1]
-        plain = sessions.to_datetime64() if isinstance(sessions, pd.Timestamp) else sessions
-        row = np.maximum(np.searchsorted(self._changes, plain, "right") - 1, 0)
-        self._session = (sessions, int(row) if isinstance(sessions, pd.Timestamp) else row)
+        if sessions is not self._session[0]:
+            if isinstance(sessions, pd.Timestamp):
+                row: Any = max(bisect_right(self._since, sessions) - 1, 0)
+            else:
+                row = np.maximum(np.searchsorted(self._changes, sessions, "right") - 1, 0)
+            self._session = (sessions, row)
         return self._session[1]
 
     def floats(self, values: pd.Series, where: str) -> Floats:

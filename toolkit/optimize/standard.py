@@ -13,10 +13,8 @@ import numpy as np
 
 from toolkit.optimize.candidate import tail_mean
 from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
-from toolkit.optimize.costs import Cost
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
-from toolkit.optimize.objectives import Objective
 from toolkit.optimize.roster import Flags, Floats, Roster
 
 _LAST_BITS = 1e-12
@@ -219,20 +217,14 @@ def _sorted_out(excess: Coefficients) -> LimitRows:
     )
 
 
-def standard_problem(
-    roster: Roster, facts: Facts, objective: Objective, cost: Cost | None, rows: LimitRows
-) -> StandardProblem:
-    """The problem of one decision.
+def standard_problem(facts: Facts, total: Coefficients, rows: LimitRows) -> StandardProblem:
+    """The problem of one decision: objective plus cost, and the rows of its limits.
 
     Raises
     ------
     NotPolyhedral
         The objective or the cost is not of the family.
     """
-    candidate = CoefficientCandidate(roster, facts)
-    total: Coefficients = objective.expression(candidate)
-    if cost is not None:
-        total = total + cost.yearly(candidate)
     if len(total.matrix) > 1:
         raise NotPolyhedral
     lower, upper = np.maximum(facts.lower, rows.lower), np.minimum(facts.upper, rows.upper)
@@ -242,7 +234,7 @@ def standard_problem(
     return StandardProblem(
         quadratic=total.quadratic,
         linear=total.matrix[0],
-        rates=np.zeros(len(roster)) if total.absolute is None else total.absolute[0],
+        rates=0.0 * facts.holdings if total.absolute is None else total.absolute[0],
         constant=float(total.constant[0]),
         holdings=facts.holdings,
         lower=lower,

@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
 from toolkit.optimize.compiled import WAYS, Answer, CompiledProblem, Way
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
-from toolkit.optimize.quadratic import solve_quadratic
+from toolkit.optimize.quadratic import SOLVED, solve_quadratic
 from toolkit.optimize.roster import Floats, Roster
-from toolkit.optimize.standard import LimitRows, limit_rows, standard_problem
+from toolkit.optimize.standard import (
+    Found,
+    LimitRows,
+    Prices,
+    StandardProblem,
+    limit_rows,
+    standard_problem,
+)
 from toolkit.optimize.symbolic import Sizes, SymbolicCandidate
-from toolkit.optimize.tail import solve_tail
+from toolkit.optimize.tail import OPTIMAL, solve_tail
 
 if TYPE_CHECKING:
     from toolkit.optimize.costs import Cost
     from toolkit.optimize.objectives import Objective
-
-SMALLEST_UNIT = 0.01
-"""Violations of limits are compared as slack / max(|cap|, 0.01)."""
 
 
 class Standard:
@@ -55,15 +58,26 @@ class Standard:
         except NotPolyhedral:
             self._able = False
             return None
-        if problem.impossible or (problem.tail and problem.quadratic is not None):
+        if problem.tail and problem.quadratic is not None:
             return None
-        unit = self._objective.unit(facts)
-        found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
+        found = self._found(facts, problem)
         value = problem.value(found.weights)
         gap = value - problem.least(found.weights, found.prices)
-        complete = not rows.left_out.any()
-        answer = Answer(found.status, found.weights, value, gap, found.iterations, complete)
-        return found.weights, answer
+        complete, empty = not rows.left_out.any(), False
+        if found.status not in (SOLVED, OPTIMAL):
+            empty = problem.empty(found.prices)
+        return found.weights, Answer(
+            found.status, found.weights, value, gap, found.iterations, complete, empty
+        )
+
+    def _found(self, facts: Facts, problem: StandardProblem) -> Found:
+        if problem.impossible:
+            side = 1.0 if problem.upper.sum() < 1.0 else -1.0
+            prices = Prices(side, np.zeros(len(problem.bound)))
+            return Found(problem.holdings, prices, "bounds without a portfolio", 0)
+        if problem.tail:
+            return solve_tail(problem)
+        return solve_quadratic(problem, self._objective.unit(facts))
 
     def _limit_rows(self, facts: Facts, allowance: Floats) -> LimitRows:
         if not self._steady or allowance.any():
@@ -131,17 +145,16 @@ class LeastViolation:
     Every excess stays within a room; with a price of zero and ample room a limit does not matter.
     """
 
-    def __init__(self, roster: Roster, limits: Sequence[Limit], sizes: Sizes):
+    def __init__(self, roster: Roster, limits: Sequence[Limit], units: Floats, sizes: Sizes):
         import cvxpy
 
-        self._roster, self._limits = roster, limits
-        self.units = np.array([max(abs(limit.cap), SMALLEST_UNIT) for limit in limits])
+        self._units = units
         self._candidate = candidate = SymbolicCandidate(roster, sizes)
         slack = cvxpy.Variable(len(limits))
         self._price = cvxpy.Parameter(len(limits), nonneg=True)
         self._room = cvxpy.Parameter(len(limits), nonneg=True)
         held = [
-            limit.excess(candidate) <= self.units[place] * slack[place]
+            limit.excess(candidate) <= units[place] * slack[place]
             for place, limit in enumerate(limits)
         ]
         problem = cvxpy.Problem(
@@ -150,12 +163,6 @@ class LeastViolation:
         )
         self._compiled = CompiledProblem(problem)
 
-    def ample(self, facts: Facts) -> Floats:
-        """Room that no portfolio needs: a convex excess is largest at one asset alone."""
-        alone = MeasuredCandidate(self._roster, facts, np.eye(len(self._roster)))
-        worst = [float(np.max(limit.excess(alone))) for limit in self._limits]
-        return self.units + 2.0 * np.maximum(worst, 0.0)
-
     def solve(
         self, facts: Facts, price: Floats, room: Floats, way: Way = WAYS[0]
     ) -> tuple[Floats, Answer]:
@@ -163,7 +170,7 @@ class LeastViolation:
         values = {
             **self._candidate.values(facts),
             self._price: price,
-            self._room: room / self.units,
+            self._room: room / self._units,
         }
         answer = self._compiled.solve(values, 1.0, way)
         start = self._compiled.column(self._candidate.deviation)

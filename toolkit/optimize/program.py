@@ -220,6 +220,8 @@ class Program:
         """The first answer that passes."""
         failed, wider = False, allowance + margin * self._certifier.units
         for raw, answer in islice(self._answers(facts, wider), tries):
+            if answer.empty:
+                return None
             found = self._checked(facts, raw, answer, allowance)
             if found is not None:
                 return replace(found, second=failed)

@@ -53,29 +53,16 @@ def solve_quadratic(problem: StandardProblem, unit: float) -> Found:
 
 def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray[np.intp]) -> Found:
     """The solver's answer where nothing but the chosen moves is made."""
-    import piqp
-
     asset, sign = moves.asset[chosen], moves.sign[chosen]
-    solver = piqp.DenseSolver()
-    settings = solver.settings
-    settings.eps_abs = settings.eps_rel = TOLERANCE
-    settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = TOLERANCE
-    solver.setup(
+    point, prices, status, iterations = interior_point(
         _signed(problem.quadratic, asset, sign, unit),
         moves.slopes[chosen] / unit,
-        sign[None],
-        np.array([moves.missing]),
-        moves.rows[:, chosen],
-        None,
-        moves.slack,
-        np.zeros(len(chosen)),
+        (sign, moves.missing),
+        (moves.rows[:, chosen], moves.slack),
         moves.room[chosen],
     )
-    status = str(solver.solve()).rpartition("_")[2].lower()
-    result = solver.result
-    prices = Prices(-unit * float(result.y[0]), unit * np.maximum(result.z_u, 0.0))
-    weights = moves.weights(np.array(result.x), chosen)
-    return Found(weights, prices, f"piqp {status}", int(result.info.iter))
+    priced = Prices(unit * prices.budget, unit * prices.rows)
+    return Found(moves.weights(point, chosen), priced, status, iterations)
 
 
 def _signed(quadratic: Floats | None, asset: NDArray[np.intp], sign: Floats, unit: float) -> Floats:
@@ -83,3 +70,28 @@ def _signed(quadratic: Floats | None, asset: NDArray[np.intp], sign: Floats, uni
         return np.zeros((len(asset), len(asset)))
     curved: Floats = quadratic[asset[:, None], asset] * (sign[:, None] * (sign / unit))
     return curved
+
+
+def interior_point(
+    quadratic: Floats,
+    linear: Floats,
+    budget: tuple[Floats, float],
+    rows: tuple[Floats, Floats],
+    room: Floats,
+) -> tuple[Floats, Prices, str, int]:
+    """The x that minimises ``x'Qx/2 + c'x``, its multipliers, the solver's words and its steps.
+
+    Subject to ``a'x = b`` for the budget (a, b), ``Mx <= s`` for the rows (M, s), ``0 <= x <= room``.
+    """
+    import piqp
+
+    solver = piqp.DenseSolver()
+    settings = solver.settings
+    settings.eps_abs = settings.eps_rel = TOLERANCE
+    settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = TOLERANCE
+    target, floor = np.array([budget[1]]), np.zeros(len(room))
+    solver.setup(quadratic, linear, budget[0][None], target, rows[0], None, rows[1], floor, room)
+    status = str(solver.solve()).rpartition("_")[2].lower()
+    result = solver.result
+    prices = Prices(-float(result.y[0]), np.maximum(result.z_u, 0.0))
+    return np.array(result.x), prices, f"piqp {status}", int(result.info.iter)

@@ -7,7 +7,7 @@ solvers take it; whether their answer is optimal is decided here, by weak dualit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from toolkit.optimize.limits import Limit
 from toolkit.optimize.roster import Flags, Floats, Roster
 
 _LAST_BITS = 1e-12
+
+_NOT_NEAR = 1e-5
+"""A violation that is above what passes as rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +86,19 @@ class StandardProblem:
         """Whether the bounds alone leave no portfolio."""
         crossed = (self.lower - self.upper > _LAST_BITS).any()
         return bool(crossed or self.lower.sum() > 1.0 + 1e-9 or self.upper.sum() < 1.0 - 1e-9)
+
+    def empty(self, prices: Prices) -> bool:
+        """Whether multipliers prove that no portfolio is near to meeting bounds and rows.
+
+        Without an objective the optimum is 0, unless there is no portfolio: Farkas' lemma.
+        """
+        total = abs(prices.budget) + float(prices.rows.sum())
+        if not 0.0 < total < np.inf:
+            return False
+        none = np.zeros(len(self.linear))
+        free = replace(self, quadratic=None, linear=none, rates=none, constant=0.0, tail=None)
+        scaled = Prices(prices.budget / total, prices.rows / total)
+        return free.least(none, scaled) > _NOT_NEAR
 
     def gradient(self, weights: Floats) -> Floats:
         """Slope of the objective by asset, costs and tail aside."""

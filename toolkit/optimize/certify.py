@@ -73,8 +73,8 @@ class Certifier:
         values = np.empty((len(self.limits), len(rows)))
         excess = np.empty_like(values)
         for place, limit in enumerate(self.limits):
-            values[place] = limit.value(candidate)
-            excess[place] = limit.beyond(values[place])
+            value = limit.value(candidate)
+            values[place], excess[place] = value, limit.beyond(value)
         beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
         worst = np.maximum(np.abs(rows.sum(axis=1) - 1.0), beyond)
         if self.limits:
@@ -104,7 +104,12 @@ class Certifier:
         for place in (facts.lower, facts.upper, facts.current):
             if place is not None:
                 tidy = np.where(np.abs(tidy - place) < _SNAP, place, tidy)
-        return self._balanced(facts, tidy, (tidy > facts.lower) & (tidy < facts.upper))
+        if self.roster.cash is not None:
+            return self._balanced(facts, tidy, tidy > 0.0)
+        inside = (tidy > facts.lower) & (tidy < facts.upper)
+        # Who is not traded takes nothing, so that it stays exactly as it is.
+        traded = inside & (tidy != facts.holdings)
+        return self._balanced(facts, tidy, traded if traded.any() else inside)
 
     def _balanced(self, facts: Facts, weights: Floats, takers: Flags) -> Floats:
         """The weights with what is missing to 1 given to cash, or to the takers by their room."""

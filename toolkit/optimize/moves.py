@@ -35,7 +35,10 @@ class Moves:
 
     def __init__(self, problem: StandardProblem):
         held, low, high = problem.holdings, problem.lower, problem.upper
-        priced = (problem.rates > 0.0) | problem.absolute.any(axis=0)
+        turning = problem.absolute.any()
+        priced = problem.rates > 0.0
+        if turning:
+            priced |= problem.absolute.any(axis=0)
         self.start = np.where(priced, np.minimum(np.maximum(held, low), high), low)
         more, less = high - self.start, self.start - low
         bought, sold = (more > _FIXED).nonzero()[0], (less > _FIXED).nonzero()[0]
@@ -46,11 +49,13 @@ class Moves:
         self.room = np.concatenate((more[bought], less[sold]))
         self._rates = problem.rates[self.asset]
         self.slopes = self._slopes(problem.gradient(self.start))
-        self.rows = problem.matrix[:, self.asset] * self.sign + problem.absolute[:, self.asset]
+        self.rows = problem.matrix[:, self.asset] * self.sign
         self._free = ~priced[self.asset]
-        moved = np.abs(self.start - held)
         self.missing = 1.0 - float(self.start.sum())
-        self.slack = problem.bound - problem.matrix @ self.start - problem.absolute @ moved
+        self.slack = problem.bound - problem.matrix @ self.start
+        if turning:
+            self.rows += problem.absolute[:, self.asset]
+            self.slack -= problem.absolute @ np.abs(self.start - held)
 
     def __len__(self) -> int:
         return len(self.asset)

@@ -67,7 +67,8 @@ class Program:
         self.optimizer = optimizer
         self.roster = Roster(assets)
         self._limits = optimizer.limits
-        self._names = [limit.name for limit in optimizer.limits]
+        self._names = [limit.name for limit in self._limits]
+        self._on_volume = [each.name for each in self._limits if isinstance(each, MaxTradingDays)]
         cost = optimizer.cost
         self._cost = None if cost is None or cost.free else cost
         self._parts = (self.roster, optimizer.objective, optimizer.limits, self._cost)
@@ -240,7 +241,9 @@ class Program:
         small = certifier.small_trades(facts, weights)
         if small.any():
             kept = certifier.left_out(facts, weights, small)
-        found, measured = certifier.assess(facts, (weights, kept), allowance)
+            found, measured = certifier.assess(facts, (weights, kept), allowance)
+        else:
+            found = measured = certifier.assess(facts, [weights], allowance)[0]
         if not certifier.accepts(facts, found):
             return None
         # The solver's bound is about its own point: what was tidied away comes on top.
@@ -353,7 +356,7 @@ class Program:
 
     def _unchecked(self, facts: Facts) -> tuple[str, ...]:
         """Limits on trading that could not be held against a volume, with the assets."""
-        names = [limit.name for limit in self._limits if isinstance(limit, MaxTradingDays)]
+        names = self._on_volume
         if not names:
             return ()
         days = facts.turnover_days

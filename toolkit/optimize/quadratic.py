@@ -29,7 +29,7 @@ SOLVED = "piqp solved"
 """The status whose weights are an answer."""
 
 _ROUNDS = 4
-_FIRST, _SHARE = 4, 25
+_FIRST, _SHARE = 6, 25
 """How many moves each way to look at first: that many, and one for each `_SHARE` that there are."""
 
 
@@ -91,7 +91,7 @@ def interior_point(
     settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = TOLERANCE
     target, floor = np.array([budget[1]]), np.zeros(len(room))
     solver.setup(quadratic, linear, budget[0][None], target, rows[0], None, rows[1], floor, room)
-    status = str(solver.solve()).rpartition("_")[2].lower()
+    status = solver.solve().name.rpartition("_")[2].lower()
     result = solver.result
     prices = Prices(-float(result.y[0]), np.maximum(result.z_u, 0.0))
     return np.array(result.x), prices, f"piqp {status}", int(result.info.iter)

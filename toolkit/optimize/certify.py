@@ -100,13 +100,14 @@ class Certifier:
 
     def tidied(self, facts: Facts, weights: Floats) -> Floats:
         """The weights with the solver's rounding taken off: on a bound where next to it."""
-        tidy = np.minimum(np.maximum(weights, facts.lower), facts.upper)
-        for place in (facts.lower, facts.upper, facts.current):
-            if place is not None:
-                tidy = np.where(np.abs(tidy - place) < _SNAP, place, tidy)
+        low, high = facts.lower, facts.upper
+        tidy = np.where(weights - low < _SNAP, low, weights)
+        tidy = np.where(high - tidy < _SNAP, high, tidy)
+        if facts.current is not None:
+            tidy = np.where(np.abs(tidy - facts.current) < _SNAP, facts.current, tidy)
         if self.roster.cash is not None:
             return self._balanced(facts, tidy, tidy > 0.0)
-        inside = (tidy > facts.lower) & (tidy < facts.upper)
+        inside = (tidy > low) & (tidy < high)
         # Who is not traded takes nothing, so that it stays exactly as it is.
         traded = inside & (tidy != facts.holdings)
         return self._balanced(facts, tidy, traded if traded.any() else inside)

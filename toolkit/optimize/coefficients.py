@@ -208,7 +208,7 @@ class CoefficientCandidate(Candidate):
         """Twice the covariance, as half of it counts."""
         risk = self._facts.known_belief()
         square = 2.0 * risk.variance * risk.matrix
-        return replace(_row(np.zeros(len(self._roster))), quadratic=square)
+        return Coefficients(np.zeros((1, len(square))), np.zeros(1), quadratic=square)
 
     def tracking_variance(self, ridge: float) -> Coefficients:
         """Twice the covariance with the ridge, around what is tracked."""

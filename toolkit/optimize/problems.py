@@ -61,11 +61,13 @@ class Standard:
         if problem.tail and problem.quadratic is not None:
             return None
         found = self._found(facts, problem)
+        failed = found.status not in (SOLVED, OPTIMAL)
+        empty = failed and problem.empty(found.prices)
+        if failed and not empty and problem.impossible:
+            return None
         value = problem.value(found.weights)
         gap = value - problem.least(found.weights, found.prices)
-        complete, empty = not rows.left_out.any(), False
-        if found.status not in (SOLVED, OPTIMAL):
-            empty = problem.empty(found.prices)
+        complete = not rows.left_out.any()
         return found.weights, Answer(
             found.status, found.weights, value, gap, found.iterations, complete, empty
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -92,6 +93,8 @@ class StandardProblem:
 
         Without an objective the optimum is 0, unless there is no portfolio: Farkas' lemma.
         """
+        if (self.lower - self.upper > _NOT_NEAR).any():
+            return True
         total = abs(prices.budget) + float(prices.rows.sum())
         if not 0.0 < total < np.inf:
             return False
@@ -176,6 +179,11 @@ class LimitRows:
     bound: Floats
     left_out: Flags
 
+    @cached_property
+    def confines(self) -> bool:
+        """Whether a trade is limited at all."""
+        return bool(np.isfinite(self.room).any())
+
     def __add__(self, other: LimitRows) -> LimitRows:
         return LimitRows(
             np.maximum(self.lower, other.lower),
@@ -244,7 +252,7 @@ def standard_problem(facts: Facts, total: Coefficients, rows: LimitRows) -> Stan
     if len(total.matrix) > 1:
         raise NotPolyhedral
     lower, upper = np.maximum(facts.lower, rows.lower), np.minimum(facts.upper, rows.upper)
-    if np.isfinite(rows.room).any():
+    if rows.confines:
         lower = np.maximum(lower, facts.holdings - rows.room)
         upper = np.minimum(upper, facts.holdings + rows.room)
     return StandardProblem(

@@ -111,6 +111,26 @@ def test_a_scenario_for_readers_says_that_it_is_simulated_and_draws_on_demand(ca
     assert "SIMULATED" in (tmp_path / "ban.svg").read_text()
 
 
+def test_simulate_tells_what_a_stress_would_take(call):
+    answer = json.loads(call("simulate", "joint", "--json")[1])
+    days, stress = answer["daily"], answer["stress"]
+    lowest = min(range(181), key=days["hash_price"].__getitem__)
+    assert (stress["horizon"], stress["worst"]["day"], stress["end"]["day"]) == (180, lowest, 180)
+    for moment in ("worst", "end"):
+        found = stress[moment]
+        for key, column in (("hash_price", "hash_price"), ("bitcoin", "price")):
+            change = days[column][found["day"]] / days[column][0] - 1.0
+            assert found[key] == pytest.approx(change, abs=1e-12)
+    out = call("simulate", "joint")[1]
+    assert f"bitcoin {stress['worst']['bitcoin']:+.1%}  (day {lowest})" in out
+    assert "end of 180 days" in out
+
+
+def test_a_scenario_shorter_than_half_a_year_tells_of_its_own_end(call, tmp_path):
+    (tmp_path / "short.toml").write_text('base = "joint"\ndays = 60\n')
+    assert json.loads(call("simulate", "short.toml", "--json")[1])["stress"]["horizon"] == 59
+
+
 def test_a_seed_makes_blocks_arrive_at_random_the_same_way_each_time(call):
     by_seed = [
         json.loads(call("simulate", "heat-curtailment", "--json", *seed)[1])["daily"]["blocks"]

@@ -13,10 +13,10 @@ import pytest
 
 import strategies
 from toolkit.config import DataSettings, panel_of
+from toolkit.data.announcement import Event, Hour, Kind, public_from
 from toolkit.data.assemble import assemble
 from toolkit.data.events import read_events
 from toolkit.data.files import open_folder
-from toolkit.data.announcement import Event, Hour, Kind, public_from
 from toolkit.errors import DataError
 from toolkit.research.event_study import (
     LEAST_CLUSTERS,
@@ -182,7 +182,9 @@ def test_talks_of_a_takeover_on_a_summer_s_day_move_that_day():
     source, universe = open_folder(Path(FOLDER), SHIPPED)
     panel = assemble([source], universe, start=date(2024, 6, 3))
     told = read_events(SHIPPED / "pivot_events.csv").events
-    table = event_table(panel, [e for e in told if (e.ticker, e.day) == ("CORZ", date(2025, 6, 26))])
+    table = event_table(
+        panel, [e for e in told if (e.ticker, e.day) == ("CORZ", date(2025, 6, 26))]
+    )
     (row,) = table.to_dict("records")
     assert row["session"] == pd.Timestamp("2025-06-26")
     assert row["reaction"] > 0.2

@@ -69,7 +69,9 @@ def economics_outlook(panel: Panel, signal: KappaSpread | None = None) -> Econom
 def outlook_lines(outlook: EconomicsOutlook | None) -> list[str]:
     """The comparison as lines of text, none of them wider than a plain terminal."""
     if outlook is None:
-        return ["Hosting against mining: no comparison, for want of a hash price or an asking rent."]
+        return [
+            "Hosting against mining: no comparison, for want of a hash price or an asking rent."
+        ]
     spreads = outlook.sensitivity["spread"]
     # A column a drift, the first input of the ranges, from mild to harsh as they are there.
     table = spreads.unstack(0)[spreads.index.get_level_values(0).unique()]

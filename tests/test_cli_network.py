@@ -29,7 +29,11 @@ def test_status_is_one_json_object_marked_simulated(call):
     code, out, err = call("status", "--json")
     assert (code, err, out.count("\n")) == (0, "", 1)
     answer = json.loads(out)
-    assert set(answer) == {"asof", "simulated", "signals", "next_retarget", "absent_days"}
+    assert set(answer) == {
+        "asof", "simulated", "signals", "next_retarget", "relative_economics", "absent_days",
+    }  # fmt: skip
+    assert len(answer["relative_economics"]["sensitivity"]) == 27
+    assert answer["relative_economics"]["miners"] == {}
     assert (answer["simulated"], answer["absent_days"]) == (True, {})
     wanted = {"height", "change", "standard_error", "band_low", "band_high", "fraction", "known_at"}
     assert set(answer["next_retarget"]) == wanted
@@ -50,6 +54,7 @@ def test_status_for_readers_has_every_signal_fits_a_terminal_and_says_that_it_is
     retarget = lines.index(next(line for line in lines if line.startswith("Next retarget at")))
     shown = [line for line in lines[2 : retarget - 1] if not line.startswith(" ")]
     assert [line.split()[0] for line in shown] == names
+    assert sum("years to rent, at" in line for line in lines) == 9
 
 
 @real

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import strategies
 from toolkit.config import DataSettings, panel_of
-from toolkit.data.announcement import Event, Kind
+from toolkit.data.announcement import Event, Hour, Kind, public_from
+from toolkit.data.assemble import assemble
+from toolkit.data.events import read_events
+from toolkit.data.files import open_folder
 from toolkit.errors import DataError
 from toolkit.research.event_study import (
     LEAST_CLUSTERS,
@@ -23,6 +29,8 @@ from toolkit.research.event_study import (
 )
 
 ASSET = "MERKLE"
+FOLDER = os.environ.get("HASHPIVOT_DATA")
+SHIPPED = Path(strategies.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +51,26 @@ def test_a_reaction_begins_with_the_first_session_that_closes_after_publication(
     moment = datetime(2022, 6, 15, tzinfo=UTC) + timedelta(hours=hour)
     event = Event(ASSET, date(2022, 6, 15), Kind.COLOCATION_CONTRACT, moment)
     assert event_table(panel, [event])["session"].tolist() == [pd.Timestamp(reaction)]
+
+
+@pytest.mark.parametrize("day", ["2022-01-12", "2022-06-15", "2022-11-25"])
+@pytest.mark.parametrize(
+    ("hour", "later"), [("pre_open", 0), ("intraday", 0), ("after_close", 1), ("unknown", 1)]
+)
+def test_what_is_public_by_the_close_moves_that_day_s_price_winter_and_summer(
+    panel, day: str, hour: Hour, later: int
+):
+    """Also on a day that closes early: the decision of the day knew of all but the last."""
+    told = date.fromisoformat(day)
+    moment = public_from(told, hour=hour)
+    (reaction,) = event_table(panel, [contract_on(told, moment)])["session"]
+    row = panel.sessions.get_loc(pd.Timestamp(told))
+    assert reaction == panel.sessions[row + later]
+    assert (moment <= panel.decisions[row]) == (hour != "unknown")
+
+
+def contract_on(day: date, moment: datetime) -> Event:
+    return Event(ASSET, day, Kind.COLOCATION_CONTRACT, moment)
 
 
 def test_the_close_follows_new_york_s_summer_and_winter():
@@ -147,3 +175,17 @@ def test_a_market_without_bitcoin_is_refused(panel):
     bare = replace(panel, universe=panel.universe.leave_out(("SIMBTC",)))
     with pytest.raises(DataError, match=r"universe\.toml"):
         market_factors(bare)
+
+
+@pytest.mark.skipif(FOLDER is None, reason="HASHPIVOT_DATA names no folder of real data")
+def test_talks_of_a_takeover_on_a_summer_s_day_move_that_day():
+    source, universe = open_folder(Path(FOLDER), SHIPPED)
+    panel = assemble([source], universe, start=date(2024, 6, 3))
+    told = read_events(SHIPPED / "pivot_events.csv").events
+    table = event_table(
+        panel, [e for e in told if (e.ticker, e.day) == ("CORZ", date(2025, 6, 26))]
+    )
+    (row,) = table.to_dict("records")
+    assert row["session"] == pd.Timestamp("2025-06-26")
+    assert row["reaction"] > 0.2
+    assert abs(row["day before"]) < 0.1

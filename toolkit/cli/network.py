@@ -115,11 +115,14 @@ def scenarios(as_json: AsJson = False) -> None:
 
 def status_lines(status: NetworkStatus) -> list[str]:
     """The status of the network as lines of text, none of them wider than a plain terminal."""
+    from toolkit.signals.economics_outlook import outlook_lines
+
     marked = "  SIMULATED, no evidence" if status.simulated else ""
     lines = [f"Network as of the decision of {status.asof}{marked}", ""]
     for reading in status.signals:
         lines += _reading_lines(reading)
     lines += ["", *wrap(_retarget_line(status.next_retarget), _WIDTH)]
+    lines += ["", *outlook_lines(status.relative_economics), ""]
     for name, days in status.absent_days.items():
         more = f" and {len(days) - 1} more days" if len(days) > 1 else ""
         text = f"{name} lacks {days[0]}{more}: no reading of a window that holds such a day."

@@ -80,11 +80,13 @@ class MarketShare(Signal):
 
     Notes
     -----
-    In [0, 1]: a share of explained variance, neither of revenue nor of capacity. Each session's
-    value comes from returns up to that session. NaN before a miner has a whole window, where it is
-    no miner, and where R-squared or the agreement is too small; band and R-squared are shown
-    still. A miner whose other legacy miners are fewer than two has the specifications of bitcoin
-    only, and no share unless there are at least two of them.
+    In [0, 1]: a share of explained variance, neither of revenue nor of capacity. Each session's value
+    comes from returns up to that session. NaN before a miner has a whole window, where it is no
+    miner, and where R-squared or the agreement is too small; band and R-squared are shown still.
+    Intervals are conditional on the factors of the window: they tell how well its loadings are
+    known, not how far its factors' variances are from those of other years (docs/signals.md). A
+    miner whose other legacy miners are fewer than two has the specifications of bitcoin only, and
+    no share unless there are at least two of them.
     """
 
     specifications: tuple[Specification, ...] = SPECIFICATIONS

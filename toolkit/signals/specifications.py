@@ -201,7 +201,10 @@ class Exposure:
         return np.asarray(np.sqrt(np.maximum(across, 0.0)) / (mining**2 + ai**2))
 
     def interval(self, confidence: float) -> tuple[Array, Array]:
-        """Angles between which the true one lies with a probability."""
+        """Angles between which the true one lies with a probability, given the window's factors.
+
+        The true loadings at the factors' standard deviations in the window, not in all years.
+        """
         width = stdtrit(self.degrees_of_freedom, 0.5 + 0.5 * confidence) * self.angle_error
         return self.angle - width, self.angle + width
 

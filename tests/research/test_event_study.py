@@ -18,13 +18,16 @@ from toolkit.data.assemble import assemble
 from toolkit.data.events import read_events
 from toolkit.data.files import open_folder
 from toolkit.errors import DataError
+from toolkit.research.claims import Claim, judge
 from toolkit.research.event_study import (
     LEAST_CLUSTERS,
+    WINDOWS,
     clusters,
     event_table,
     event_tests,
     group_of,
     market_factors,
+    over_clusters,
     session_closes,
 )
 
@@ -125,13 +128,62 @@ def test_a_planted_jump_ranks_highest_and_enough_of_them_pass_the_test(panel):
     assert found["none"].p_value > 0.05
 
 
+def made_up(count: int, abnormal: float, rank: float) -> pd.DataFrame:
+    """A table of so many contracts, a month apart, whose windows are all alike but for noise."""
+    random = np.random.default_rng(4)
+    days = pd.date_range("2015-01-01", periods=count, freq="30D")
+    table = pd.DataFrame(
+        {"asset": ASSET, "day": days, "quality": "exact", "group": "contract", "session": days}
+    )
+    for window in WINDOWS:
+        table[window] = abnormal + 0.02 * random.standard_normal(count)
+        table[f"rank_{window}"] = rank
+    return table
+
+
+@pytest.mark.parametrize(
+    ("count", "abnormal", "rank", "verdict"),
+    [
+        (25, 0.05, 0.9, "supported"),
+        (25, -0.05, 0.1, "refuted"),
+        (25, 0.05, 0.5, "not identifiable"),
+        (25, 0.05, 0.1, "not identifiable"),
+        (19, 0.05, 0.9, "not identifiable"),
+    ],
+)
+def test_a_table_of_enough_events_brings_a_verdict(count, abnormal, rank, verdict):
+    """By the ranks, and none where they contradict the mean or where there are fewer than twenty."""
+    for test in event_tests(made_up(count, abnormal, rank), ["contract"]):
+        claim = Claim(f"A contract earns: {test.window}", 1, test.estimate, test.clusters)
+        answer = judge([claim]).iloc[0]
+        assert answer["verdict"] == verdict
+        assert answer["cases"] == count
+        if count >= LEAST_CLUSTERS:
+            assert answer["low"] < test.mean < answer["high"]
+
+
+def test_a_mean_over_clusters_counts_each_cluster_once_and_needs_twenty():
+    days = pd.Series(pd.date_range("2015-01-01", periods=20, freq="30D"))
+    values = pd.Series(np.linspace(0.1, 0.3, 20))
+    found, cases = over_clusters(values, days)
+    assert (found.value, cases) == (pytest.approx(0.2), 20)
+    assert 0.0 < found.low < 0.2 < found.high
+    assert found.p_value < 0.01
+    # Nine more in the first one's week change that cluster's mean only.
+    more = pd.concat([days, days[[0] * 9] + pd.Timedelta(days=2)], ignore_index=True)
+    heavy, cases = over_clusters(pd.concat([values, values[[0] * 9]], ignore_index=True), more)
+    assert (heavy.value, cases) == (pytest.approx(0.2), 20)
+    assert over_clusters(values.where(values > 0.1), days) == (None, 19)
+    assert over_clusters(values[:0], days[:0]) == (None, 0)
+
+
 def test_fewer_than_twenty_clusters_have_neither_mean_nor_test(panel):
     days = panel.sessions[400:1700:72]
     events = [contract((day + pd.Timedelta(hours=14)).to_pydatetime().replace(tzinfo=UTC))
               for day in days]  # fmt: skip
     for test in event_tests(event_table(panel, events), ["contract"]):
         assert test.clusters < LEAST_CLUSTERS
-        assert (test.mean, test.p_value) == (None, None)
+        assert (test.mean, test.p_value, test.estimate) == (None, None, None)
 
 
 def test_inexact_days_are_in_the_table_and_in_no_average(panel):

@@ -91,6 +91,17 @@ def test_who_writes_into_a_share_changes_it_for_nobody_else(panel, estimate):
     pd.testing.assert_frame_equal(MarketShare().compute(panel), before)
 
 
+def test_the_share_needs_no_sampling_errors_and_is_that_of_the_estimate(estimate):
+    fresh = market()
+    found = MarketShare().compute(fresh)
+    pd.testing.assert_frame_equal(found, estimate.market_share, rtol=0.0, atol=0.0)
+    factors, way = StyleFactors(fresh), Specification()
+    quick, whole = way.exposure(factors, errors=False), way.exposure(factors)
+    np.testing.assert_array_equal(quick.angle, whole.angle)
+    assert np.isnan(quick.noise).all()
+    assert np.isfinite(whole.noise).any()
+
+
 def repriced(panel: Panel, returns: pd.DataFrame) -> Panel:
     """The panel with other returns of some of its assets, by session."""
     close = panel.fields["close"]

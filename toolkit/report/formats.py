@@ -33,6 +33,11 @@ def count(value: float | None) -> str:
     return ratio(value, 0)
 
 
+def recorded(value: object) -> object:
+    """What a run recorded, or that it did not."""
+    return "not recorded" if value is None else value
+
+
 def small(value: float | None) -> str:
     """Number near zero, in powers of ten: 2.2 times ten to the -13."""
     if value is None or not defined(value):

@@ -69,14 +69,29 @@ class Moves:
         return gradient[self.asset] * self.sign + self._rates
 
     def first(self, count: int) -> Flags:
-        """Moves without a price, the best ones in each direction, and those that mend a limit."""
+        """Moves without a price, the best ones in each direction, and those that mend a limit.
+
+        Who is among the best to buy is not looked at as one to sell.
+        """
         slopes, chosen = self.slopes, self._free.copy()
-        chosen[slopes[: self._bought].argsort(kind="stable")[:count]] = True
-        chosen[self._bought + slopes[self._bought :].argsort(kind="stable")[:count]] = True
+        best = slopes[: self._bought].argsort(kind="stable")[:count]
+        chosen[best] = True
+        sold = np.where(self._among(best), np.inf, slopes)[self._bought :]
+        chosen[self._bought + sold.argsort(kind="stable")[:count]] = True
         for row in (self.slack < 0.0).nonzero()[0]:
             mending = (self.rows[row] < 0.0).nonzero()[0]
             chosen[mending[slopes[mending].argsort(kind="stable")[:count]]] = True
         return chosen
+
+    def _among(self, moves: Flags | NDArray[np.intp]) -> Flags:
+        """Moves of the same assets as some."""
+        traded = np.zeros(len(self.start), dtype=bool)
+        traded[self.asset[moves]] = True
+        return traded[self.asset]
+
+    def with_gains(self, chosen: Flags, gainful: Flags) -> Flags:
+        """The chosen moves and those that gain, without what these would undo: it is not made."""
+        return gainful | (chosen & ~self._among(gainful))
 
     def gainful(self, gradient: Floats, prices: Prices, least: float) -> Flags:
         """Moves that lower the objective by more than `least` a unit, limits at their prices.

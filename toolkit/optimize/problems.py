@@ -61,7 +61,7 @@ class Standard:
         if problem.tail and problem.quadratic is not None:
             return None
         found = self._found(facts, problem)
-        failed = found.status not in (SOLVED, OPTIMAL)
+        failed = found.status not in (*SOLVED, OPTIMAL)
         empty = failed and problem.empty(found.prices)
         if failed and not empty and problem.impossible:
             return None

@@ -1,9 +1,9 @@
-"""Quadratic programs of the standard family, solved by PIQP for the moves that matter.
+"""Quadratic programs of the standard family, solved for the moves that matter.
 
 Where trading has a price most weights stay as they are. The solver is given the few moves that
 promise most, everyone else at the start; its multipliers then price the others, and those that gain
 are taken in: sifting, as it is called for linear programs. What is optimal in the end is so for
-all moves, and proven by the multipliers.
+all moves, and proven by the multipliers. Few moves go to DAQP, many to PIQP.
 
 References
 ----------
@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.optimize.active_set import MOST, active_set
 from toolkit.optimize.moves import Moves
 from toolkit.optimize.roster import Floats
 from toolkit.optimize.standard import Found, Prices, StandardProblem
@@ -25,8 +26,8 @@ from toolkit.optimize.standard import Found, Prices, StandardProblem
 TOLERANCE = 1e-10
 """Residuals and gap that the solver is asked for, the objective counted in its unit."""
 
-SOLVED = "piqp solved"
-"""The status whose weights are an answer."""
+SOLVED = ("daqp solved", "piqp solved")
+"""The status of weights that are an answer."""
 
 _ROUNDS = 4
 _FIRST, _SHARE = 6, 25
@@ -42,25 +43,28 @@ def solve_quadratic(problem: StandardProblem, unit: float) -> Found:
         if 2 * len(few) > len(moves):
             break
         found = _solved(problem, unit, moves, few)
-        if found.status != SOLVED:
+        if found.status not in SOLVED:
             break
         gainful = moves.gainful(problem.gradient(found.weights), found.prices, TOLERANCE * unit)
         if not (gainful & ~chosen).any():
             return found
-        chosen |= gainful
+        chosen = moves.with_gains(chosen, gainful)
     return _solved(problem, unit, moves, np.arange(len(moves)))
 
 
 def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray[np.intp]) -> Found:
-    """The solver's answer where nothing but the chosen moves is made."""
+    """A solver's answer where nothing but the chosen moves is made."""
     asset, sign = moves.asset[chosen], moves.sign[chosen]
-    point, prices, status, iterations = interior_point(
+    stated = (
         _signed(problem.quadratic, asset, sign, unit),
         moves.slopes[chosen] / unit,
         (sign, moves.missing),
         (moves.rows[:, chosen], moves.slack),
         moves.room[chosen],
     )
+    small = problem.quadratic is not None and len(chosen) <= MOST
+    found = active_set(*stated) if small else None
+    point, prices, status, iterations = found or interior_point(*stated)
     priced = Prices(unit * prices.budget, unit * prices.rows)
     return Found(moves.weights(point, chosen), priced, status, iterations)
 

@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 SMALLEST_OVERLAP = 21
 """Sessions that two assets must share; with fewer their correlation is taken as 0."""
 
+REPAIRED = 1e-6
+"""Smallest eigenvalue of correlations that a repair leaves: with 0 no least risk is determined."""
+
 _ROUNDING = 1e-12
 
 
@@ -132,10 +135,11 @@ def estimate_of(
 
 
 def _semidefinite(covariance: Floats) -> tuple[Floats, float]:
-    """The covariance with negative eigenvalues of its correlations set to zero, and the largest.
+    """The covariance with its correlations made positive definite where one eigenvalue is negative.
 
-    Correlations and not covariances, so that the variance of a quiet asset is not swamped by the
-    rounding of a wild one; they are brought back to a diagonal of 1.
+    Eigenvalues are raised to `REPAIRED`; the second number is the largest negative one. Correlations
+    and not covariances, so that the variance of a quiet asset is not swamped by the rounding of a
+    wild one; they are brought back to a diagonal of 1.
     """
     deviations = np.sqrt(np.diag(covariance))
     scale = np.where(deviations > 0.0, deviations, 1.0)
@@ -145,7 +149,7 @@ def _semidefinite(covariance: Floats) -> tuple[Floats, float]:
     values, vectors = np.linalg.eigh(correlation)
     if values[0] >= -_ROUNDING * len(scale):
         return covariance, 0.0
-    clipped = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    clipped = (vectors * np.maximum(values, REPAIRED)) @ vectors.T
     diagonal = np.sqrt(np.where(deviations > 0.0, np.diag(clipped), 1.0))
     repaired = clipped / diagonal[:, None] / diagonal * deviations[:, None] * deviations
     return (repaired + repaired.T) / 2.0, -float(values[0])

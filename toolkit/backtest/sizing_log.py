@@ -125,7 +125,7 @@ def _estimates(made: Sequence[SizedDecision]) -> list[dict[str, Any]]:
     times, reasons = Counter[str](), dict[str, str]()
     for sized in made:
         told: Mapping[str, str] = {} if sized.estimate is None else sized.estimate.fallbacks
-        times.update(told)
+        times.update(told.keys())
         reasons.update(told)
     return [
         {"asset": asset, "decisions": times[asset], "reason": reasons[asset]}

@@ -63,7 +63,8 @@ def sizing(entry: Mapping[str, Any] | None, currency: str) -> Sizing | None:
         unchecked=tuple(
             (
                 str(found["limit"]),
-                f"at {_of(found['decisions'], entry)}, for {', '.join(found['assets'])}",
+                f"at {_of(found['decisions'], entry)}: traded without a known volume were "
+                f"{', '.join(found['assets'])}",
             )
             for found in entry["unchecked"]
         ),
@@ -115,8 +116,8 @@ def resorted(entry: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def _facts(entry: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    statuses = entry["statuses"]
-    outcomes = ", ".join(f"{name} {count(number)}" for name, number in statuses.items())
+    statuses = sorted(entry["statuses"].items(), key=lambda item: (-item[1], item[0]))
+    outcomes = ", ".join(f"{count(number)} {name}" for name, number in statuses)
     repairs = entry["repairs"]
     repaired = (
         f"at {_of(repairs['decisions'], entry)}, the most on {repairs['session']}: a "
@@ -136,24 +137,24 @@ def _facts(entry: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _charged(costs: Mapping[str, Any], currency: str) -> str:
+    missing, capped = costs["without_impact_share"], costs["capped"]
     parts = ", ".join(
         f"{name} {count(costs[key])} {currency}"
         for name, key in (
             ("fees", "fees_usd"),
             ("half-spread and slippage", "spread_usd"),
-            ("impact", "impact_usd"),
+            *((("impact", "impact_usd"),) if missing is not None else ()),
         )
     )
-    missing, capped = costs["without_impact_share"], costs["capped"]
-    return (
-        f"Charged: {parts}."
-        + (
-            f" No impact was charged for {percent(missing)} of what was traded: its volume is unknown."
-            if missing
-            else ""
+    sentences = [f"Charged: {parts}."]
+    if missing:
+        sentences.append(
+            f"No impact was charged for {percent(missing)} of what was traded: its volume is "
+            "unknown."
         )
-        + (f" The impact of {plural(int(capped), 'order')} was at its ceiling." if capped else "")
-    )
+    if capped:
+        sentences.append(f"The impact of {plural(int(capped), 'order')} was at its ceiling.")
+    return " ".join(sentences)
 
 
 def _of(number: int, entry: Mapping[str, Any]) -> str:

@@ -136,7 +136,10 @@ def _limits(limits: pd.DataFrame) -> tuple[Status, str]:
         )
     if len(unknown):
         names = ", ".join(dict.fromkeys(str(name) for name in unknown["limit"]))
-        return Status.NOT_CHECKED, f"{names}: {len(unknown):,} of {len(limits):,} without a value"
+        return (
+            Status.NOT_CHECKED,
+            f"{names}: {len(unknown):,} of {len(limits):,} not checked for every asset",
+        )
     return Status.PASS, f"{len(limits):,} of {len(limits):,} hold"
 
 

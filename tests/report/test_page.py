@@ -287,7 +287,7 @@ def test_a_run_without_fallbacks_says_none_and_one_without_record_says_so(
     sizing = make_record().manifest["sizing"]
     quiet = {
         **sizing,
-        **dict.fromkeys(("fallbacks", "unchecked", "estimates", "unknown"), []),
+        **{key: [] for key in ("fallbacks", "unchecked", "estimates", "unknown")},
         "repairs": {"decisions": 0, "largest": 0.0, "session": None},
         "executed_share": None,
         "costs": {**sizing["costs"], "without_impact_share": None, "impact_usd": 0.0},

@@ -67,5 +67,3 @@ def test_trading_days_are_not_checked_for_what_has_no_volume(experiment, panel):
     assert told["limit"] == "MaxTradingDays"
     assert told["assets"]
     assert not known.reindex(told["assets"], fill_value=False).any()
-    weights = found.targets.groupby("asset")["allocated"].max()
-    assert known[[asset for asset in weights.index[weights > 0.01] if asset != "CASH"]].any()

@@ -127,7 +127,12 @@ def order_list_sha256(orders: pd.DataFrame) -> str:
             orders["session"], orders["asset"], orders["units"], orders["price"], strict=True
         )
     )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return text_sha256("".join(lines))
+
+
+def text_sha256(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def endings(account: Account, panel: Panel) -> list[dict[str, Any]]:

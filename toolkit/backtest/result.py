@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,6 +26,7 @@ from toolkit.backtest.describe import (
     overlays_entry,
     reconciliation_entry,
     sleeves_entry,
+    text_sha256,
     versions,
 )
 from toolkit.backtest.engine import Account, TimeLoop
@@ -87,8 +87,7 @@ class BacktestResult:
     weights, targets, orders, limits, overlays, executed, costs
         As in `RunRecord`.
     sizing
-        What sizing had to resort to, what it did not know, the executed share of intended trades,
-        and assumed against charged costs: see `sizing_entry`.
+        What sizing did over the run, and what that cost: see `sizing_entry`.
     audit, reconciliation
         None where the check was switched off; the page then says NOT CHECKED.
     fields_read
@@ -316,8 +315,7 @@ class BacktestResult:
     def input_sha256(self) -> str:
         """SHA-256 over configuration, data and code: the same inputs give the same."""
         settings = self.origin.identity or self.origin.config
-        inputs = "\n".join((settings, self.panel.digest(), self.origin.code))
-        return hashlib.sha256(inputs.encode()).hexdigest()
+        return text_sha256("\n".join((settings, self.panel.digest(), self.origin.code)))
 
     def record(self) -> RunRecord:
         """The run as plain data."""
@@ -384,7 +382,7 @@ class BacktestResult:
             "order_sha256": self.order_sha256,
             "hashes": {
                 "inputs": self.input_sha256,
-                "config": hashlib.sha256(self.origin.config.encode()).hexdigest(),
+                "config": text_sha256(self.origin.config),
                 "data": panel.digest(),
                 "code": self.origin.code,
             },

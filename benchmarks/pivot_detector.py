@@ -3,7 +3,8 @@
     python benchmarks/pivot_detector.py [SEEDS]
 
 prints, with and without the announced contracts, recall within 126 sessions of the contract, the
-median delay, false alarms per ten miner-years, and what misled. SIMULATED.
+median delay, false alarms per ten miner-years, and what misled. An alarm that was on before the
+contract is false and finds nothing: only one that starts afterwards does. SIMULATED.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from toolkit.data.assemble import assemble
 from toolkit.data.sample import SampleMarket
 from toolkit.signals.disclosure import ContractedMegawatts
 from toolkit.signals.pivot_detector import PivotDetector
+from toolkit.signals.signal import Signal
 
 SEEDS = 50
 WITHIN = 126
-"""Sessions after the decision that knew of the contract, within which an alarm is a hit."""
+"""Sessions after the decision that knew of the contract, within which the start of an alarm is a hit."""
 
 SHADOW = pd.Timedelta(days=180)
 """For so long after a confounder a false alarm is counted as its doing."""
@@ -54,7 +56,7 @@ class Record:
         return 10.0 * self.false_alarms / self.miner_years
 
 
-def measure(seeds: Iterable[int], detector: PivotDetector) -> Record:
+def measure(seeds: Iterable[int], detector: Signal) -> Record:
     """Judge a detector on markets."""
     record = Record()
     for seed in seeds:
@@ -75,7 +77,7 @@ def measure(seeds: Iterable[int], detector: PivotDetector) -> Record:
                 record.false_alarms += 1
                 record.misled_by.update(_near(confounders, name, day) or ["nothing planted"])
             if pivots:
-                late = np.flatnonzero(on[known : known + WITHIN + 1])
+                late = np.flatnonzero(starts[known : known + WITHIN + 1])
                 record.delays.append(int(late[0]) if len(late) else None)
     return record
 

@@ -18,6 +18,8 @@
 # folder of real prices, pass `["data.folder='path/to/data'"]` as overrides.
 
 # %%
+import pandas as pd
+
 from toolkit import Experiment
 
 experiment = Experiment.from_toml("difficulty_rotation")
@@ -25,6 +27,9 @@ result = experiment.run()
 result
 
 # %% [markdown]
+# Before any figure it says how much the record can tell at all: how many independent bets it holds,
+# and the smallest information ratio that it could have told from luck.
+#
 # ## Can it be trusted?
 #
 # Two engines account for the same orders, and the look-ahead audit recomputes the strategy with
@@ -62,6 +67,9 @@ variants = {
     for every in ("week", "month", "quarter")
 }
 print("variants tried:", len(variants))
+pd.DataFrame([variant.power for variant in variants.values()], index=list(variants))
+
+# %%
 for every, variant in variants.items():
     net = variant.metrics()["net"]
     print(
@@ -74,8 +82,13 @@ for every, variant in variants.items():
 # A strategy is compared with portfolios that have no opinion, on the same market, dates and costs.
 
 # %%
-for name in ("bitcoin_only", "equal_weight", "static_mix", "inverse_volatility", "trend_control"):
-    other = Experiment.from_toml(name, ["checks.replay=false"]).run().metrics()["net"]
+names = ("bitcoin_only", "equal_weight", "static_mix", "inverse_volatility", "trend_control")
+others = {name: Experiment.from_toml(name, ["checks.replay=false"]).run() for name in names}
+pd.DataFrame([plain.power for plain in others.values()], index=list(others))
+
+# %%
+for name, plain in others.items():
+    other = plain.metrics()["net"]
     print(
         f"{name:20} CAGR {other['cagr']:6.1%}  Sharpe {other['sharpe']:5.2f}  "
         f"max drawdown {other['max_drawdown']:6.1%} (simulated)"

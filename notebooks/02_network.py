@@ -332,7 +332,14 @@ shown
 # about the next ones: in the mean it fell by 18 % a year, and could as well have fallen by 68 % or risen
 # by 34 %. **The mildest start is not reproduced**: to June 2025 no line of three years or more is
 # flatter than -19 %, against the -11 % that were recorded. Read every present value over a range of
-# drifts.
+# drifts: hosting less mining in USD/MWh, by years to the first rent and the cost of money.
+
+# %%
+if real is not None:
+    from toolkit.signals.relative_economics import sensitivity
+
+    shown = sensitivity(panel)["spread"].unstack("hash_price_drift").round(1)
+shown
 
 # %% [markdown]
 # ## The next retarget

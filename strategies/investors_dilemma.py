@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -17,7 +16,7 @@ from strategies.miner_margin import MinerMarginSwitch
 from strategies.pivot_rotation import PivotRotation, heading
 from toolkit.errors import ConfigError, suggestion
 from toolkit.panel import Panel
-from toolkit.risk.black_litterman import View, equilibrium_returns, posterior
+from toolkit.risk.black_litterman import Views, updated
 from toolkit.risk.estimators import ExponentialCovariance
 from toolkit.signals.price import Momentum
 from toolkit.signals.signal import Signal
@@ -36,6 +35,8 @@ RELATIVE = {
     "pivot": {PIVOTING: 1.0, MINING: -1.0},
 }
 """What each view holds against what; `momentum` is a view of every basket alone."""
+
+VIEWS = Views.of([*RELATIVE.values(), *({name: 1.0} for name in BASKETS)], labels_of(*BASKETS))
 
 FULL_RISE = 0.1
 """Change of the pivot share that is a whole view: about the sampling error of a share."""
@@ -135,23 +136,21 @@ class InvestorsDilemma(Strategy):
         ahead = heading(values, PivotRotation().alarm_share)
         baskets = _baskets(panel, ahead)
         composition = np.stack([baskets[name].to_numpy() for name in BASKETS])
-        strengths, neutral = _strengths(values, composition), self._neutral(panel, ahead)
-        model, year = ExponentialCovariance(), panel.periods_per_year
         # A session's return is that of the baskets as they were at the last one's end.
         held = np.concatenate([np.zeros_like(composition[:, :1]), composition[:, :-1]], axis=1)
-        moves = _mean_over(panel.returns().to_numpy(), held)
-        # Plain objects as labels, since every week chooses among them.
-        returns = pd.DataFrame(moves.T, panel.sessions, pd.Index(list(BASKETS), dtype=object))
-        momentum = _mean_over(values["momentum"].to_numpy(), composition).T
-        momentum /= np.sqrt(self.lookback / year)
+        moves = panel.returns().to_numpy()
+        returns = pd.DataFrame(_mean_over(moves, held).T, panel.sessions, labels_of(*BASKETS))
+        year, weeks = panel.periods_per_year, _first_of_weeks(panel.sessions)
+        covariance = ExponentialCovariance().covariances(returns, weeks, year)
+        coin = BASKETS.index(BITCOIN)
+        decided = np.isfinite(covariance[:, coin, coin])
+        weeks, covariance = weeks[decided], covariance[decided]
+        rises = _mean_over(values["momentum"].to_numpy(), composition).T
+        rises /= np.sqrt(self.lookback / year)
+        strengths = np.column_stack([_strengths(values, composition), rises])[weeks]
+        best = self._optimum(covariance, self._neutral(panel, ahead)[weeks], strengths)
         weights = np.full(composition.shape[1:], np.nan)
-        for row in _first_of_weeks(panel.sessions):
-            covariance = model.covariance(returns.iloc[: row + 1], year).matrix
-            if BITCOIN in covariance.index:
-                opinions = dict(zip(RELATIVE, strengths[row].tolist(), strict=True))
-                rises = dict(zip(BASKETS, momentum[row].tolist(), strict=True))
-                chosen = self._optimum(covariance, neutral[row], opinions, rises)
-                weights[row] = chosen @ composition[:, row]
+        weights[weeks] = np.einsum("wb,bwa->wa", best, composition[:, weeks])
         dense = pd.DataFrame(weights, panel.sessions, panel.universe.columns).ffill()
         # What was announced to end since the week began is not wanted any more.
         return dense.where(panel.eligible() | dense.isna(), 0.0)
@@ -165,53 +164,37 @@ class InvestorsDilemma(Strategy):
         shares = (self.bitcoin * fixed, mining, pivoting, self.ai_infrastructure * fixed)
         return np.column_stack(shares)
 
-    def _optimum(
-        self,
-        covariance: pd.DataFrame,
-        neutral: Floats,
-        opinions: Mapping[str, float],
-        rises: Mapping[str, float],
-    ) -> Floats:
-        """Shares of the baskets: best for the posterior returns, none negative."""
-        names = [str(name) for name in covariance.index]
-        own, assets = [BASKETS.index(name) for name in names], labels_of(*names)
-        matrix = covariance.to_numpy()
-        matrix = matrix + RIDGE * np.diag(matrix).mean() * np.eye(len(names))
-        spread = pd.DataFrame(matrix, assets, assets)
-        prior = equilibrium_returns(spread, pd.Series(neutral[own], assets), self.risk_aversion)
-        views = self._views(names, prior.to_numpy(), matrix, opinions, rises)
-        means = posterior(prior, spread, views).expected_returns.to_numpy()
+    def _optimum(self, covariance: Floats, neutral: Floats, strengths: Floats) -> Floats:
+        """Shares of the baskets: best for the posterior returns, none negative; weeks x baskets.
+
+        Strengths are weeks x views, those of momentum before they are held against the deviation.
+        """
+        variances = np.diagonal(covariance, axis1=1, axis2=2)
+        known = np.isfinite(variances)
+        ridge = RIDGE * np.nanmean(variances, axis=1, keepdims=True)
+        # A basket without a covariance stands alone and has no view: its share stays neutral.
+        apart = np.where(known, ridge, 1.0)
+        matrix = np.nan_to_num(covariance) + apart[:, :, None] * np.eye(len(BASKETS))
+        prior = self.risk_aversion * (matrix @ neutral[..., None])[..., 0]
+        held = VIEWS.portfolios
+        deviation = np.sqrt(np.einsum("vb,wbc,vc->wv", held, matrix, held))
+        # A rise is strong or weak against the deviation of its basket.
+        full = np.where(np.arange(len(held)) < len(RELATIVE), 1.0, deviation)
+        strength = np.clip(strengths / full, -1.0, 1.0)
+        silent = np.isnan(strength) | (~known @ (held != 0.0).T)
+        trust = [self.confidence[name] for name in (*RELATIVE, *["momentum"] * len(BASKETS))]
+        told = prior @ held.T + self.strength * np.nan_to_num(strength) * deviation
+        means, _ = updated(prior, matrix, VIEWS, told, np.where(silent, 0.0, trust))
         # max m'w - a/2 w'Sw over w >= 0 is a least-squares problem in the root of S = L L'.
         root = np.linalg.cholesky(matrix)
-        best = neutral.copy()
-        best[own] = nnls(root.T, np.linalg.solve(root, means) / self.risk_aversion)[0]
-        most, total = self.bitcoin + self.miners + self.ai_infrastructure, float(best.sum())
-        return best * (most / total) if total > most else best
-
-    def _views(
-        self,
-        names: list[str],
-        prior: Floats,
-        matrix: Floats,
-        opinions: Mapping[str, float],
-        rises: Mapping[str, float],
-    ) -> list[View]:
-        """The views on baskets that have a covariance, of signals that have an opinion."""
-        told = [(name, RELATIVE[name], strength) for name, strength in opinions.items()]
-        told += [("momentum", {name: 1.0}, rise) for name, rise in rises.items()]
-        views = []
-        for name, portfolio, strength in told:
-            if self.confidence[name] == 0.0:
-                continue
-            if math.isnan(strength) or any(part not in names for part in portfolio):
-                continue
-            held = np.array([portfolio.get(part, 0.0) for part in names])
-            deviation = math.sqrt(held @ matrix @ held)
-            # A rise is strong or weak against the deviation of its basket.
-            full = deviation if name == "momentum" else 1.0
-            beyond = self.strength * min(1.0, max(-1.0, strength / full)) * deviation
-            views.append(View(portfolio, float(held @ prior) + beyond, self.confidence[name]))
-        return views
+        goal = np.linalg.solve(root, means[..., None])[..., 0] / self.risk_aversion
+        best = np.empty_like(neutral)
+        for week, (half, wanted) in enumerate(zip(root, goal, strict=True)):
+            best[week] = nnls(half.T, wanted)[0]
+        most, total = self.bitcoin + self.miners + self.ai_infrastructure, best.sum(axis=1)
+        above = total > most
+        best[above] *= most / total[above, None]
+        return best
 
 
 def _baskets(panel: Panel, ahead: pd.DataFrame) -> dict[str, pd.DataFrame]:

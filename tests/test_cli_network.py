@@ -29,7 +29,11 @@ def test_status_is_one_json_object_marked_simulated(call):
     code, out, err = call("status", "--json")
     assert (code, err, out.count("\n")) == (0, "", 1)
     answer = json.loads(out)
-    assert set(answer) == {"asof", "simulated", "signals", "next_retarget", "absent_days"}
+    assert set(answer) == {
+        "asof", "simulated", "signals", "next_retarget", "relative_economics", "absent_days",
+    }  # fmt: skip
+    assert len(answer["relative_economics"]["sensitivity"]) == 27
+    assert answer["relative_economics"]["miners"] == {}
     assert (answer["simulated"], answer["absent_days"]) == (True, {})
     wanted = {"height", "change", "standard_error", "band_low", "band_high", "fraction", "known_at"}
     assert set(answer["next_retarget"]) == wanted
@@ -50,6 +54,7 @@ def test_status_for_readers_has_every_signal_fits_a_terminal_and_says_that_it_is
     retarget = lines.index(next(line for line in lines if line.startswith("Next retarget at")))
     shown = [line for line in lines[2 : retarget - 1] if not line.startswith(" ")]
     assert [line.split()[0] for line in shown] == names
+    assert sum("years to rent, at" in line for line in lines) == 9
 
 
 @real
@@ -109,6 +114,26 @@ def test_a_scenario_for_readers_says_that_it_is_simulated_and_draws_on_demand(ca
     assert "verdict" in out
     assert "-0.0%" not in out
     assert "SIMULATED" in (tmp_path / "ban.svg").read_text()
+
+
+def test_simulate_tells_what_a_stress_would_take(call):
+    answer = json.loads(call("simulate", "joint", "--json")[1])
+    days, stress = answer["daily"], answer["stress"]
+    lowest = min(range(181), key=days["hash_price"].__getitem__)
+    assert (stress["horizon"], stress["worst"]["day"], stress["end"]["day"]) == (180, lowest, 180)
+    for moment in ("worst", "end"):
+        found = stress[moment]
+        for key, column in (("hash_price", "hash_price"), ("bitcoin", "price")):
+            change = days[column][found["day"]] / days[column][0] - 1.0
+            assert found[key] == pytest.approx(change, abs=1e-12)
+    out = call("simulate", "joint")[1]
+    assert f"bitcoin {stress['worst']['bitcoin']:+.1%}  (day {lowest})" in out
+    assert "end of 180 days" in out
+
+
+def test_a_scenario_shorter_than_half_a_year_tells_of_its_own_end(call, tmp_path):
+    (tmp_path / "short.toml").write_text('base = "joint"\ndays = 60\n')
+    assert json.loads(call("simulate", "short.toml", "--json")[1])["stress"]["horizon"] == 59
 
 
 def test_a_seed_makes_blocks_arrive_at_random_the_same_way_each_time(call):

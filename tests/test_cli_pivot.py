@@ -54,14 +54,19 @@ def test_status_is_one_json_object_marked_simulated_with_a_row_a_miner(call, pan
     assert {miner["disclosure_share"] for miner in answer["miners"]} == {None}
 
 
-def test_status_is_what_the_signals_say_on_the_whole_panel(panel):
+@pytest.mark.parametrize(("sessions", "changes"), [(600, 2), (1500, 3), (1800, 2), (2266, 0)])
+def test_status_is_what_the_signals_say_on_the_whole_panel(panel, sessions, changes):
+    """Also where a share of 60 sessions ago counts, whose window is 252 long."""
+    panel = panel.until(panel.sessions[sessions - 1])
     share = PivotShare()
     whole = {
         "composite": share.compute(panel),
         "change_60": PivotMomentum(share).compute(panel),
         "disclosure_mw": ContractedMegawatts().compute(panel),
     }
-    for miner in pivot_status(panel).miners:
+    status = pivot_status(panel)
+    assert sum(np.isfinite(miner.change_60) for miner in status.miners) == changes
+    for miner in status.miners:
         for name, frame in whole.items():
             np.testing.assert_allclose(
                 getattr(miner, name), frame[miner.asset].iloc[-1], atol=1e-9, err_msg=name

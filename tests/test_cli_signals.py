@@ -15,7 +15,7 @@ FOLDER = os.environ.get("HASHPIVOT_DATA")
 real = pytest.mark.skipif(FOLDER is None, reason="HASHPIVOT_DATA names no folder of real data")
 PIVOT = [
     "market_share", "disclosed_share", "pivot_share", "pivot_momentum", "sector_pivot", "pivot_alarm",
-    "contracted_megawatts", "disclosure_count", "kappa_spread",
+    "contracted_megawatts", "disclosure_count", "kappa_spread", "miner_kappa_spread",
 ]  # fmt: skip
 NAMES = ["momentum", "trailing_volatility", *(gauge.name for gauge in GAUGES), *PIVOT]
 
@@ -36,7 +36,7 @@ def test_json_has_a_card_a_signal_and_is_marked_simulated(call):
     assert answer["simulated"] is True
     assert [card["name"] for card in answer["signals"]] == NAMES
     for card in answer["signals"]:
-        if card["name"] == "disclosed_share":
+        if card["name"] in ("disclosed_share", "miner_kappa_spread"):
             # No table of capacities is shipped.
             assert (card["judged"], card["scores"]) == ("not available", [])
             assert "no value" in card["missing"]
@@ -52,8 +52,10 @@ def test_the_table_says_what_it_is_and_how_much_is_chance(call):
     lines = out.splitlines()
     assert "SIMULATED" in lines[0]
     assert "by chance" in out
-    assert [line.split()[0] for line in lines[6 : 6 + len(NAMES)]] == NAMES
-    assert lines[-1].startswith("disclosed_share is not available: ")
+    assert "thresholds crossed" in lines[4]
+    assert [line.split()[0] for line in lines[8 : 8 + len(NAMES)]] == NAMES
+    assert lines[-2].startswith("disclosed_share is not available: ")
+    assert lines[-1].startswith("miner_kappa_spread is not available: ")
 
 
 @real
@@ -64,6 +66,17 @@ def test_on_real_prices_momentum_is_itself_and_ends_with_the_data(call):
     momentum = answer["signals"][0]
     assert momentum["momentum_correlation"] == pytest.approx(1.0)
     assert all(score["low"] < score["coefficient"] < score["high"] for score in momentum["scores"])
+
+
+@real
+def test_on_real_data_events_are_announcements_and_thresholds_crossed(call):
+    """Contracts are those that became public of miners that could be held, as the power card counts."""
+    _, out, _ = call("--data", str(FOLDER), "--json")
+    cards = {card["name"]: (card["events"], card["counted"]) for card in json.loads(out)["signals"]}
+    assert cards["contracted_megawatts"] == cards["disclosure_count"] == (8, "rises")
+    assert cards["puell_multiple"][1] == "thresholds"
+    assert cards["puell_multiple"][0] > 0
+    assert cards["momentum"][1] == cards["kappa_spread"][1] == "signs"
 
 
 def test_a_wrong_day_is_refused(call):

@@ -1,6 +1,8 @@
 """The notebooks run as they are, on the simulated market and, those that can, on real data."""
 
+import ast
 import os
+import re
 from pathlib import Path
 
 import jupytext
@@ -25,6 +27,21 @@ def outputs(path: Path, folder: Path) -> list:
     assert not any(output.output_type == "error" for output in shown)
     assert len(str(shown)) < 500_000
     return shown
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_section_shows_the_power_of_its_record_before_a_figure(path):
+    for section in path.read_text(encoding="utf-8").split("# ## "):
+        before, *figures = re.split("[\"']sharpe[\"']", section)
+        assert not figures or ".power" in before, section[:60]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_claim_is_made_so_that_data_could_not_decide_it(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Claim":
+            found = node.args[2]
+            assert not (isinstance(found, ast.Constant) and found.value is None), node.lineno
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

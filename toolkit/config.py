@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from datetime import date
+from functools import cached_property
 from inspect import isabstract
 from pathlib import Path
 from types import ModuleType
@@ -24,12 +25,15 @@ from toolkit.backtest.market_view import Outlook
 from toolkit.backtest.result import BacktestResult, Origin
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import ClockName
+from toolkit.data.scenario_file import find_scenario
 from toolkit.data.source import DataSource
 from toolkit.errors import ConfigError, suggestion
 from toolkit.optimize.costs import Cost
 from toolkit.optimize.optimizer import Optimizer
 from toolkit.panel import Notice, Panel
 from toolkit.risk import estimators, scenarios
+from toolkit.risk.bridge import Bridge, Shock
+from toolkit.risk.scenario_shock import SIMULATED_MARK, ScenarioShock
 from toolkit.risk.stress import Stress
 from toolkit.settings import locate, read_settings, shipped_folder
 from toolkit.strategy import Strategy
@@ -71,10 +75,15 @@ class AccountSettings:
     fill_delay: FillDelay = 1
 
 
-def panel_of(settings: DataSettings, beside: Path = Path()) -> Panel:
+def panel_of(settings: DataSettings, beside: Path = Path(), named: Sequence[str] = ()) -> Panel:
     """The data that settings choose: of a folder, or of the simulated market where none is given.
 
-    A relative folder lies in `beside`.
+    Parameters
+    ----------
+    beside
+        Where a relative folder lies.
+    named
+        Assets that other settings name, refused where the whole universe does not know them.
     """
     from toolkit.data.assemble import assemble
 
@@ -88,6 +97,8 @@ def panel_of(settings: DataSettings, beside: Path = Path()) -> Panel:
         from toolkit.data.files import open_folder
 
         source, universe = open_folder(beside / settings.folder, shipped_folder())
+    for name in named:
+        universe[name]
     universe = universe.leave_out(settings.without)
     panel = assemble([source], universe, settings.clock, settings.start, settings.end)
     told = tuple(
@@ -168,12 +179,12 @@ class Experiment:
                 self._part(entry, overlays, overlays.Overlay, "[[overlays]]")
                 for entry in self.settings.get("overlays", ())
             ),
-            outlook=self._outlook(),
+            outlook=self.outlook,
         )
 
     def panel(self) -> Panel:
         """The data, on the experiment's clock, with warm-up before its start."""
-        return panel_of(self.data_settings(), self.folder)
+        return panel_of(self.data_settings(), self.folder, self._bridge().assets)
 
     def run(self, progress: Progress | None = None, command: str = "") -> BacktestResult:
         """Result of the experiment, with where it came from.
@@ -230,6 +241,7 @@ class Experiment:
             if self._section("scenarios")
             else None,
             "stress": [settings_of(stress) for stress in backtester.outlook.stresses] or None,
+            "bridge": settings_of(backtester.outlook.bridge) if self._section("bridge") else None,
         }
         tried = self.settings.get("variants_tried")
         return {
@@ -286,17 +298,36 @@ class Experiment:
         cost: Cost = self._part(section, optimize, optimize.Cost, "[cost]")
         return cost
 
-    def _outlook(self) -> Outlook:
-        """How scenarios are drawn, and the events that are feared."""
+    @cached_property
+    def outlook(self) -> Outlook:
+        """How scenarios are drawn, and the events that are feared: networks are simulated once."""
         drawn, base = self._section("scenarios"), scenarios.ScenarioModel
-        events = self.settings.get("stress", ())
-        where = f"{self.name}.toml [[stress]]"
         given: dict[str, Any] = {
-            "stresses": tuple(_build(event, Stress, where) for event in events)
+            "stresses": tuple(self._stress(event) for event in self.settings.get("stress", ())),
+            "bridge": self._bridge(),
         }
         if drawn:
             given["scenarios"] = self._part(drawn, scenarios, base, "[scenarios]")
         return Outlook(**given)
+
+    def _bridge(self) -> Bridge:
+        bridge: Bridge = self._built("bridge", Bridge)
+        return bridge
+
+    def _stress(self, event: Any) -> Stress | Shock:
+        """An event by stated losses, by a shock to the market, or by a scenario of the network."""
+        where = f"{self.name}.toml [[stress]]"
+        if not isinstance(event, dict):
+            raise ConfigError(f"{where}: found {event!r}; expected a table with a name.")
+        kind = Shock if {"bitcoin", "hash_price", "ai", "credit"} & event.keys() else Stress
+        if "scenario" not in event:
+            built: Stress | Shock = _build(event, kind, where)
+            return built
+        taken: ScenarioShock = _build(event, ScenarioShock, where)
+        try:
+            return taken.shock(find_scenario(taken.scenario, self.folder).run())
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
 
     def _optimizer(self, settings: dict[str, Any], cost: Cost) -> Optimizer:
         entries = settings.pop("limits", [])
@@ -310,7 +341,8 @@ class Experiment:
         parts = {
             "objective": self._part(objective, optimize, optimize.Objective, place),
             "limits": tuple(
-                self._part(entry, optimize, optimize.Limit, where) for entry in entries
+                _marked(self._part(entry, optimize, optimize.Limit, where), self.outlook)
+                for entry in entries
             ),
             "cost": cost,
         }
@@ -318,6 +350,17 @@ class Experiment:
             {**settings, **parts}, Optimizer, f"{self.name}.toml [optimizer]"
         )
         return optimizer
+
+
+def _marked(limit: Any, outlook: Outlook) -> Any:
+    """A limit; one on stresses that a simulated scenario is behind says so in its name."""
+    names = [stress.name for stress in outlook.stresses]
+    marked = {name.removeprefix(SIMULATED_MARK): name for name in names}
+    simulated = any(name.startswith(SIMULATED_MARK) for name in names)
+    if not isinstance(limit, optimize.MaxStressLoss) or not simulated:
+        return limit
+    wanted = tuple(marked.get(name, name) for name in limit.scenarios)
+    return replace(limit, scenarios=wanted or tuple(names))
 
 
 def _kind_and_settings(part: Any) -> dict[str, Any]:

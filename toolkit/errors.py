@@ -79,7 +79,7 @@ class InfeasibleLimitsError(GateError):
 
 
 class LookAheadError(GateError):
-    """A value changed when the future was removed."""
+    """A value changed when the future was removed, or an asset was wanted before it was usable."""
 
 
 class ReconciliationError(GateError):

@@ -24,6 +24,7 @@ SECTIONS = (
     "overlays",
     "scenarios",
     "stress",
+    "bridge",
     "cost",
     "account",
     "checks",

@@ -225,6 +225,14 @@ def test_the_deep_audit_of_a_sized_strategy_under_all_limits_is_clean(panel: Pan
     assert (result.cuts, result.findings) == (8, ())
 
 
+def test_a_limit_on_an_asset_that_lists_later_does_not_trip_the_deep_audit(panel: Panel) -> None:
+    """Before its listing the program cannot be stated; after it decisions are compared."""
+    limits = (MaxWeight(0.05, ("GRADIENT",)),)
+    sized = loop(ExponentialCovariance(), Optimizer(TrackTarget(), limits), Schedule("month"))
+    result = audit(sized, EqualWeight(), panel, 12, deep=True)
+    assert (result.cuts, result.findings) == (12, ())
+
+
 def test_the_deep_audit_of_a_strategy_that_is_not_sized_is_clean(panel: Panel) -> None:
     assert audit(WITH_RISK, TrendControl(), panel, 8, deep=True).findings == ()
 

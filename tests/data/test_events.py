@@ -112,12 +112,32 @@ def test_an_announcement_is_first_seen_by_the_decision_of(day, quality, hour, se
         ("2024-06-03T20:05:00-04:00", "2024-06-04"),
         ("2024-06-04T00:00:00Z", "2024-06-03"),  # the very moment of the decision
         ("2024-06-04T00:00:01Z", "2024-06-04"),
-        ("2024-06-03T02:00:00Z", "2024-06-03"),
+        # The first moments of the day it is dated: in New York it begins at 4:00 UTC in summer. At
+        # 02:00 UTC it is still the evening before, and the table would contradict itself.
+        ("2024-06-03T04:00:00Z", "2024-06-03"),
+        ("2024-06-03T00:00:00-04:00", "2024-06-03"),
     ],
 )
 def test_a_stated_moment_goes_before_every_rule(moment, seen):
     at = datetime.fromisoformat(moment)
     assert first_known(event("2024-06-03", quality="month", published_at=at)) == seen
+
+
+@pytest.mark.parametrize(
+    ("day", "moment"),
+    [
+        # A day without a time, as it is often exported: the decision of the 3rd would have known
+        # what was announced on the 4th.
+        ("2024-06-04", "2024-06-04T00:00:00Z"),
+        ("2024-06-04", "2024-06-04T03:59:59Z"),
+        ("2024-12-23", "2024-12-23T04:59:59Z"),  # winter time
+    ],
+)
+def test_a_moment_before_the_day_began_in_new_york_is_refused(day, moment):
+    at = datetime.fromisoformat(moment)
+    with pytest.raises(ConfigError, match=r"lies before its announcement .* leave published_at em"):
+        event(day, published_at=at)
+    assert first_known(event(day, published_at=at + timedelta(seconds=14400))) == day
 
 
 def test_on_the_clock_of_every_day_a_weekend_has_its_own_decisions():
@@ -129,13 +149,13 @@ def test_on_the_clock_of_every_day_a_weekend_has_its_own_decisions():
 @pytest.mark.parametrize(
     ("hour", "latest"), [("pre_open", time(9, 30)), ("intraday", time(16)), ("unknown", None)]
 )
-def test_no_rule_is_earlier_than_what_it_says_in_new_york_summer_or_winter(hour, latest):
+def test_each_rule_is_what_it_says_in_new_york_summer_and_winter(hour, latest):
     for day in pd.date_range("2024-01-01", "2024-12-31"):
         if latest is None:
             said = datetime.combine(day.date() + timedelta(days=1), time(), NEW_YORK)
         else:
             said = datetime.combine(day.date(), latest, NEW_YORK)
-        assert timedelta(0) <= public_from(day.date(), "exact", hour) - said <= timedelta(hours=1)
+        assert public_from(day.date(), "exact", hour) == said
 
 
 # What the fields hold
@@ -362,11 +382,21 @@ def test_a_row_becomes_an_event_and_its_notices_say_what_is_not_there(tmp_path):
     (one,) = table.events
     assert (one.ticker, one.day, one.kind) == ("ONE", date(2021, 7, 2), Kind.COLOCATION_CONTRACT)
     assert (one.megawatts, one.basis, one.share, one.reached) == (10, "critical_it", 1, "announced")
-    assert one.published_at == datetime(2021, 7, 3, 5, tzinfo=UTC)
+    assert one.published_at == datetime(2021, 7, 3, 4, tzinfo=UTC)
     (notice,) = table.notices
     assert notice.kind == "column_missing"
     assert "not available: value_usd, term_years, usd_per_kw_month, company" in notice.text
-    assert not {"mw,", "published_at", "stage", "share"} & set(notice.text.split())
+    assert notice.text.endswith("share, so that the MW of joint ventures count in full.")
+    assert not {"mw,", "published_at", "stage"} & set(notice.text.split())
+
+
+def test_a_table_with_shares_or_without_megawatts_is_not_told_of_joint_ventures(tmp_path):
+    for header, row in (
+        (f"{HEADER},share", f"{ROW},0.51"),
+        ("announce_date,ticker,event_type", "2021-07-02,ONE,colo_contract"),
+    ):
+        (notice,) = read(tmp_path, row, header=header).notices
+        assert "joint ventures" not in notice.text
 
 
 def test_without_megawatts_nothing_is_known_of_them_and_the_counts_are(tmp_path):
@@ -704,4 +734,6 @@ def test_the_folders_own_table_gives_the_shipped_announcements(shipped):
     universe = read_universe(SHIPPED / "universe.toml")
     own = read_events(REAL / "pivot_events.csv", universe, shipped.tickers)
     assert [replace(event, share=1.0) for event in shipped.events] == list(own.events)
-    assert {notice.kind for notice in own.notices} == {"events_left_out", "events_outside"}
+    told = {notice.kind: notice.text for notice in own.notices}
+    assert set(told) == {"column_missing", "events_left_out", "events_outside"}
+    assert told["column_missing"].endswith("share, so that the MW of joint ventures count in full.")

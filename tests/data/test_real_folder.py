@@ -97,7 +97,7 @@ def test_fet_ends_undeclared_with_one_warning(panel):
 
 def test_there_is_no_hole(panel):
     assert {notice.kind for notice in panel.notices} == {
-        "events_left_out", "events_outside", "source_switch", "undeclared_end",
+        "column_missing", "events_left_out", "events_outside", "source_switch", "undeclared_end",
     }  # fmt: skip
 
 

@@ -12,13 +12,19 @@ import strategies
 from toolkit.clock import sessions_between
 from toolkit.data.catalog import read_actions, read_universe
 from toolkit.data.mapping import read_mapping
-from toolkit.errors import ConfigError, DataError, SourceUnavailableError
+from toolkit.errors import (
+    ConfigError,
+    DataError,
+    SourceUnavailableError,
+    UnknownAssetError,
+)
 from toolkit.universe import MINERS, Asset, Sleeve
 
 SHIPPED = Path(strategies.__file__).parent
 
 GOOD = """
 corporate_actions = "actions.csv"
+without_prices = ["NOT-HELD", "A"]
 
 [assets.CASH]
 sleeve = "cash"
@@ -75,6 +81,15 @@ def test_corporate_actions_are_facts_of_the_assets_that_are_listed(tmp_path):
     assert (action.terms, action.source) == ("Petition, Texas", "sec.gov/a")
 
 
+def test_an_action_of_an_asset_that_is_not_named_is_refused_and_never_lost(tmp_path):
+    slip = ACTIONS.replace("OLD-2022,OLD", "OLD-2202,OLD")
+    with pytest.raises(UnknownAssetError, match=r"actions.csv, line 2, .*'OLD-2202'.*'OLD-2022'"):
+        universe_of(tmp_path, actions=slip)
+    unnamed = GOOD.replace('"NOT-HELD", "A"', '"A"')
+    with pytest.raises(UnknownAssetError, match=r"line 3, .*'NOT-HELD'.*without_prices"):
+        universe_of(tmp_path, unnamed)
+
+
 def test_a_sleeve_holds_from_the_day_an_asset_is_usable(tmp_path):
     text = '[assets.BTC]\nsleeve = "bitcoin"\nusable_from = 2010-07-18\ncalendar = "24/7"\n'
     (member,) = universe_of(tmp_path, text)["BTC"].memberships
@@ -96,6 +111,7 @@ def test_a_sleeve_holds_from_the_day_an_asset_is_usable(tmp_path):
         ("[assets.CASH]", '[assets.CASH]\nid = "CASH"', "remove 'id'"),
         ('sleeve = "cash"', 'sleeve = "cash"\nusable_from = "soon"', "usable_from = 'soon'"),
         ('"actions.csv"', "3", "corporate_actions is 3"),
+        ('["NOT-HELD", "A"]', '"NOT-HELD"', "without_prices is 'NOT-HELD'; a list of ids"),
         ('"actions.csv"', '"../actions.csv"', "plain path relative"),
         ("[assets.OLD-2022]", '[assets.C2]\nsleeve = "cash"\n[assets.OLD-2022]', "one cash asset"),
     ],

@@ -25,6 +25,7 @@ from toolkit.optimize import (
 )
 from toolkit.optimize.compiled import CompiledProblem
 from toolkit.optimize.standard import Found, Prices
+from toolkit.optimize.violation import RowViolation
 
 COST = ProportionalCost()
 LIMITS = (MaxWeight(0.3), MinCash(0.1), MaxTurnover(0.5))
@@ -163,13 +164,17 @@ def test_where_no_solver_answers_and_nothing_is_held_it_is_an_error(market, monk
 
 def test_a_diagnosis_that_fails_is_an_error_and_no_relaxation(market, monkeypatch):
     made = market(4, 4)
-    solve = CompiledProblem.solve
+    rows, stated = RowViolation.solve, CompiledProblem.solve
 
     def wrong(self, *given):
-        answer = solve(self, *given)
-        return replace(answer, gap=np.inf)
+        return replace(stated(self, *given), gap=np.inf)
+
+    def wrong_rows(self, *given):
+        weights, answer = rows(self, *given)
+        return weights, replace(answer, gap=np.inf)
 
     monkeypatch.setattr(CompiledProblem, "solve", wrong)
+    monkeypatch.setattr(RowViolation, "solve", wrong_rows)
     program = Optimizer(MinimumVariance(), (MaxWeight(0.1),)).compile(made.risky)
     with pytest.raises(SolverError, match="least violation of the limits on 2021-03-05"):
         program.solve(made.decision(current=None, target=None))

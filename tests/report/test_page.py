@@ -411,7 +411,26 @@ def test_the_power_card_stands_before_the_first_figure(make_record: Make) -> Non
     told = replace(record, manifest={**record.manifest, "power": older})
     assert "announcements used: not recorded" in Parsed(render(told)).text
     silent = {key: value for key, value in record.manifest.items() if key != "power"}
-    assert "Not recorded." in Parsed(render(replace(record, manifest=silent))).text
+    assert "can tell: not recorded." in Parsed(render(replace(record, manifest=silent))).text
+
+
+def test_a_notebook_shows_the_power_card_before_the_first_figure(make_record: Make) -> None:
+    record = make_record(sessions=60)
+    card = {
+        "sessions": 59,
+        "decisions": 9,
+        "independent_bets": 4,
+        "events_used": None,
+        "smallest_information_ratio": 5.79,
+        "variants_tried": 2,
+    }
+    told = replace(record, manifest={**record.manifest, "power": card})
+    text = Parsed(key_figures(told)).text
+    assert "4 independent bets; announcements used: not recorded; variants tried: 2." in text
+    assert text.index("information ratio below 5.79") < text.index("CAGR")
+    silent = {key: value for key, value in record.manifest.items() if key != "power"}
+    text = Parsed(key_figures(replace(record, manifest=silent))).text
+    assert text.index("can tell: not recorded.") < text.index("CAGR")
 
 
 def test_what_was_left_out_on_purpose_stands_before_the_first_figure(make_record: Make) -> None:

@@ -14,6 +14,8 @@ from toolkit.panel import Field, Panel
 from toolkit.research.scorecard import Scorecard, scorecard_table, scorecards
 from toolkit.signals.disclosure import ContractedMegawatts
 from toolkit.signals.price import Momentum
+from toolkit.signals.published import PublishedSignal
+from toolkit.signals.reading import Gauge
 from toolkit.signals.signal import Signal
 from toolkit.universe import Asset, Membership, Sleeve, Universe
 
@@ -114,6 +116,53 @@ def test_momentum_is_momentum_and_a_constant_order_turns_nothing_over():
     order = pd.DataFrame([list(range(COUNT))] * len(panel.sessions), panel.sessions)
     still = card_of(order.set_axis([f"M{n:02d}" for n in range(COUNT)], axis=1), panel)
     assert (still.turnover, still.events) == (0.0, 0)
+
+
+class Announced(Given):
+    """Values that a test made up, which rise with announcements."""
+
+    rises_with_events = True
+
+
+class Measured(Given, PublishedSignal):
+    """Values that a test made up, read by thresholds."""
+
+    def rows(self, panel: Panel) -> Field:
+        return Field(self.values, panel.decisions, "1", "test")
+
+
+def test_an_event_is_a_rise_a_threshold_crossed_or_a_change_of_sign():
+    panel = panel_of(drawn(12, years=1))
+    told = pd.DataFrame(0.0, panel.sessions, ["M00", "M01"])
+    told.iloc[:10, 1] = np.nan
+    told.iloc[10:, 1] = 5.0  # Listed with what it had told before: nothing happened.
+    told.iloc[40:, 0] = 100.0
+    told.iloc[60:] += 20.0  # Two of one session are one.
+    told.iloc[80:] -= 3.0  # What fades is no event.
+    level = told[["M00"]]
+    cards = scorecards(
+        {
+            "announced": Announced(told),
+            "level": Given(told - 102.0),
+            "high": Gauge("high", Measured(level), high=110.0),
+            "both": Gauge("both", Measured(level), low=50.0, high=118.0),
+            "none": Gauge("none", Measured(level)),
+        },
+        panel,
+        (1,),
+    )
+    found = {card.name: (card.events, card.counted) for card in cards}
+    # 0 to 100 to 120 to 117: it crosses 110 once, 50 and 118 once each and 118 back; less 102 it
+    # changes its sign once.
+    assert found == {
+        "announced": (2, "rises"),
+        "level": (1, "signs"),
+        "high": (1, "thresholds"),
+        "both": (3, "thresholds"),
+        "none": (1, "signs"),
+    }
+    table = scorecard_table(cards).set_index("signal")
+    assert table["counted"].tolist() == [card.counted for card in cards]
 
 
 def test_the_loss_of_a_bankruptcy_belongs_to_the_record():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import ConfigError, DataError, UnknownAssetError
-from toolkit.risk.black_litterman import View, equilibrium_returns, posterior
+from toolkit.risk.black_litterman import View, Views, equilibrium_returns, posterior, updated
 
 COUNTRIES = ["Australia", "Canada", "France", "Germany", "Japan", "UK", "USA"]
 VOLATILITY = np.array([16.0, 20.3, 24.8, 27.1, 21.0, 20.0, 18.7]) / 100.0
@@ -79,6 +79,28 @@ def test_the_order_of_assets_and_views_changes_nothing():
     order = COUNTRIES[::-1]
     turned = posterior(PRIOR[order], covariance().loc[order, order], views[::-1])
     pd.testing.assert_series_equal(turned.expected_returns[COUNTRIES], first.expected_returns)
+
+
+def test_several_occasions_at_once_are_each_alone_and_a_view_without_confidence_is_none():
+    other = View({"Japan": 1.0}, 0.08, 0.3)
+    views = Views.of([GERMANY.portfolio, other.portfolio], pd.Index(COUNTRIES))
+    trust = np.array([[0.5, 0.3], [0.5, 0.0], [0.0, 0.0]])
+    spread = np.stack([size * covariance().to_numpy() for size in (1.0, 2.0, 3.0)])
+    means, left = updated(
+        np.stack([PRIOR] * 3), 0.05 * spread, views, np.array([[0.05, 0.08]] * 3), trust
+    )
+    for place, held in enumerate(([GERMANY, other], [GERMANY], [])):
+        alone = posterior(PRIOR, (place + 1.0) * covariance(), held)
+        np.testing.assert_allclose(means[place], alone.expected_returns, rtol=1e-12)
+        np.testing.assert_allclose(spread[place] + left[place], alone.covariance, rtol=1e-12)
+
+
+def test_what_is_certain_twice_on_one_of_several_occasions_is_refused_by_name():
+    views = Views.of([{"USA": 1.0}, {"Japan": 1.0}, {"USA": 2.0}], pd.Index(COUNTRIES))
+    trust = np.array([[0.5, 0.5, 0.5], [1.0, 0.5, 1.0]])
+    with pytest.raises(DataError, match=r"'USA': 1.0.* and .*'USA': 2.0.* certain") as refusal:
+        updated(np.stack([PRIOR] * 2), np.stack([covariance()] * 2), views, np.zeros((2, 3)), trust)
+    assert "Japan" not in str(refusal.value)
 
 
 def test_what_cannot_be_meant_is_refused():

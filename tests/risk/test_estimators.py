@@ -36,6 +36,27 @@ def test_exponential_covariance_is_the_plain_formula_on_complete_returns():
     assert (estimate.observations == 120).all()
 
 
+def test_covariances_of_many_rows_are_the_covariance_of_each():
+    """With a late listing, a halt that ends one, and correlations that need repair."""
+    frame = returns(sessions=300, assets=5)
+    frame.iloc[:130, 1] = np.nan
+    frame.iloc[200:, 2] = np.nan
+    frame.iloc[40:100:2, 3] = frame.iloc[41:100:2, 4] = np.nan
+    frame.iloc[40:100, 0] = -frame.iloc[40:100, 3].fillna(frame.iloc[40:100, 4])
+    frame.iloc[100:120, 4] = frame.iloc[100:120, 3].to_numpy()
+    frame.iloc[:40, :] = np.nan
+    rows = np.arange(0, 300, 3)
+    found = MODELS[0].covariances(frame, rows, 252.0)
+    repairs = 0
+    for place, row in enumerate(rows):
+        alone = MODELS[0].covariance(frame.iloc[: row + 1], 252.0)
+        repairs += alone.repair > 0.0
+        expected = alone.matrix.reindex(index=frame.columns, columns=frame.columns)
+        np.testing.assert_allclose(found[place], expected, rtol=1e-9, atol=1e-13)
+    assert np.isnan(found).any()
+    assert 0 < repairs < len(rows)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_ledoit_wolf_is_that_of_scikit_learn_on_complete_returns(seed):
     frame = returns(seed)

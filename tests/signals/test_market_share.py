@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import strategies
-from toolkit.clock import decision_times, sessions_between
+from toolkit.clock import decision_times, ends_of, sessions_between
 from toolkit.data.assemble import assemble
 from toolkit.data.files import open_folder
 from toolkit.errors import ConfigError, DataError, InsufficientHistoryError, UnknownFieldError
@@ -89,6 +89,17 @@ def test_who_writes_into_a_share_changes_it_for_nobody_else(panel, estimate):
     computed.iloc[:] = 0.5
     estimated.loc[:, "HOST"] = 0.5
     pd.testing.assert_frame_equal(MarketShare().compute(panel), before)
+
+
+def test_the_share_needs_no_sampling_errors_and_is_that_of_the_estimate(estimate):
+    fresh = market()
+    found = MarketShare().compute(fresh)
+    pd.testing.assert_frame_equal(found, estimate.market_share, rtol=0.0, atol=0.0)
+    factors, way = StyleFactors(fresh), Specification()
+    quick, whole = way.exposure(factors, errors=False), way.exposure(factors)
+    np.testing.assert_array_equal(quick.angle, whole.angle)
+    assert np.isnan(quick.noise).all()
+    assert np.isfinite(whole.noise).any()
 
 
 def repriced(panel: Panel, returns: pd.DataFrame) -> Panel:
@@ -318,6 +329,20 @@ def test_specifications_that_disagree_leave_no_share_but_a_band(panel, estimate)
     pd.testing.assert_frame_equal(strict.band_low, estimate.band_low)
 
 
+def test_a_share_is_told_from_an_r_squared_of_03_and_up_to_a_span_of_035():
+    """The two bounds as published, on a market with miners close to either side of both."""
+    found = MarketShare().estimate(market(noise=0.035, seed=7))
+    fit, span, share = (
+        frame.to_numpy() for frame in (found.r_squared, found.span, found.market_share)
+    )
+    fitted = np.isfinite(fit) & np.isfinite(span)
+    told = (fit >= 0.3) & (span <= 0.35)
+    np.testing.assert_array_equal(np.isfinite(share[fitted]), told[fitted])
+    for value, bound, other in ((fit, 0.3, span <= 0.35), (span, 0.35, fit >= 0.3)):
+        near = fitted & other & (np.abs(value - bound) < 0.01)
+        assert min((near & (value < bound)).sum(), (near & (value > bound)).sum()) > 5
+
+
 def test_most_specifications_without_a_fit_leave_no_share(panel):
     # Without a basket only bitcoin is left of the specifications.
     few = Universe(tuple(a for a in panel.universe if a.id not in ("ORE", "RIG", "HOST", "MIX")))
@@ -338,14 +363,15 @@ def test_the_record_counts_miner_months_without_a_share_and_why(panel, estimate)
 
 
 def test_analytic_errors_are_those_of_a_block_bootstrap_at_decision_dates(panel):
-    """The turn of the loadings resampled by blocks, at month ends, for three unlike miners."""
+    """The turn of the loadings resampled by blocks, every fourth month's end, for three miners."""
     random = np.random.default_rng(21)
+    month_ends = np.flatnonzero(ends_of("month", panel.sessions, panel.clock))
     factors, window, draws = StyleFactors(panel), Window(), 400
     ratios = []
     for way in (Specification(), Specification(mining="bitcoin")):
         analytic = way.exposure(factors).angle_error
         x, y = way.regressors(factors), factors.returns()
-        for end in range(200, len(panel.sessions), 84):
+        for end in month_ends[month_ends >= 200][::4]:
             for name in ("OLD", "HOST", "MIX"):
                 rows = np.arange(end - window.sessions + 1, end + 1)
                 starts = random.integers(0, len(rows) - window.block + 1, (window.blocks, draws))
@@ -366,6 +392,46 @@ def test_analytic_errors_are_those_of_a_block_bootstrap_at_decision_dates(panel)
     assert 0.9 < np.mean(ratios) < 1.15
     assert np.min(ratios) > 0.6
     assert np.max(ratios) < 1.6
+
+
+class Drawn:
+    """Factors and miners as `Specification` reads them, each miner with factors of its own."""
+
+    def __init__(self, mining: np.ndarray, ai: np.ndarray, miners: np.ndarray) -> None:
+        days = sessions_between("XNYS", START, date(2021, 12, 31))[: len(miners)]
+        self._mining, self._ai, self._returns = (
+            pd.DataFrame(x, days) for x in (mining, ai, miners)
+        )
+        self.rows, self.miners = self._returns.index, self._returns.columns
+
+    def returns(self) -> pd.DataFrame:
+        return self._returns
+
+    def legacy_basket(self, inverse_volatility: bool) -> pd.DataFrame:
+        return self._mining
+
+    def ai_basket(self) -> pd.DataFrame:
+        return self._ai
+
+
+@pytest.mark.parametrize(("fat", "lowest", "highest"), [(False, 0.82, 0.90), (True, 0.70, 0.82)])
+def test_an_interval_holds_the_share_at_the_variances_of_its_window_as_often_as_it_says(
+    fat, lowest, highest
+):
+    """And that at the variances of all years less often, the less so with fat tails: loadings 2, 1."""
+    random, size = np.random.default_rng(6), (126, 2000)
+
+    def noise() -> np.ndarray:
+        return random.standard_t(4, size) / 2**0.5 if fat else random.standard_normal(size)
+
+    # R-squared 0.5, factors without correlation.
+    mining, ai = noise(), noise()
+    drawn = Drawn(mining, ai, 2.0 * mining + ai + 5**0.5 * noise())
+    exposure = Specification()._exposure(drawn)
+    low, high = (ai_share(end, exposure.correlation)[-1] for end in exposure.interval(0.9))
+    here = ai_share(np.arctan2(ai.std(axis=0), 2.0 * mining.std(axis=0)), exposure.correlation[-1])
+    assert 0.87 < np.mean((low <= here) & (here <= high)) < 0.92
+    assert lowest < np.mean((low <= 0.2) & (high >= 0.2)) < highest
 
 
 # Timing

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from types import ModuleType
 
+import pandas as pd
 import pytest
 
+from toolkit.panel import Panel
 from toolkit.signals.disclosure import ContractedMegawatts
 from toolkit.signals.pivot_detector import PivotDetector
+from toolkit.signals.signal import Signal
+
+
+class AlwaysOn(Signal):
+    """An alarm of every asset on every session."""
+
+    def compute(self, panel: Panel) -> pd.DataFrame:
+        return pd.DataFrame(1.0, panel.sessions, panel.universe.columns)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +34,12 @@ def test_four_of_five_pivots_are_found_at_one_false_alarm_in_ten_miner_years(ben
     assert found.median_delay <= 100
     # No confounder is ignored by the count: alarms near each kind are in it.
     assert sum(found.misled_by.values()) >= found.false_alarms
+
+
+def test_an_alarm_that_was_on_before_the_contract_finds_nothing(bench):
+    found = bench.measure(range(2), AlwaysOn())
+    assert (len(found.delays), found.recall) == (4, 0.0)
+    assert found.false_alarms > 0
 
 
 def test_the_market_alone_finds_fewer(bench):

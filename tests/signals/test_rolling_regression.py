@@ -98,6 +98,15 @@ def test_points_errors_and_fit_are_those_of_each_window_alone(window):
     assert np.isnan(fit.r_squared[: window.sessions - 1]).all()
 
 
+def test_without_errors_everything_else_is_the_same():
+    returns, factors = market()
+    fit = rolling_regression(returns, factors, SHORT)
+    quick = rolling_regression(returns, factors, SHORT, errors=False)
+    for name in ("coefficients", "factor_covariance", "r_squared"):
+        np.testing.assert_array_equal(getattr(quick, name), getattr(fit, name))
+    assert np.isnan(quick.covariance).all()
+
+
 def test_a_window_without_enough_complete_rows_has_no_fit():
     returns, factors = market()
     returns.iloc[100:110, 0] = np.nan

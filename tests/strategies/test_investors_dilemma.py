@@ -8,15 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import nnls
 
 from strategies.difficulty_rotation import VOTES
-from strategies.investors_dilemma import InvestorsDilemma
+from strategies.investors_dilemma import BASKETS, RELATIVE, RIDGE, InvestorsDilemma
 from strategies.kappa_spread import KappaSpreadTilt
 from strategies.miner_margin import MinerMarginSwitch
 from strategies.pivot_rotation import PivotRotation
 from toolkit.clock import decision_times
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, DataError
 from toolkit.panel import Field, Panel
+from toolkit.risk.black_litterman import View, equilibrium_returns, posterior
+from toolkit.risk.estimators import ExponentialCovariance
 
 MINERS = ["MINE1", "MINE2", "MINE3"]
 HOSTS = ["HOST1", "HOST2", "HOST3"]
@@ -157,6 +160,56 @@ def test_its_weights_change_at_the_first_session_of_a_week_only(panel):
     changed = found.diff().abs().sum(axis=1) > 1e-12
     assert changed.sum() > 20
     assert set(found.index[changed].dayofweek) == {0}
+
+
+def one_week(covariance: pd.DataFrame, neutral: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+    """Shares of the baskets of one week, by the public posterior and from the docstring alone."""
+    names = list(covariance.index)
+    own = [BASKETS.index(name) for name in names]
+    spread = covariance + RIDGE * np.diag(covariance).mean() * np.eye(len(names))
+    prior = equilibrium_returns(spread, pd.Series(neutral[own], names))
+    portfolios = [*RELATIVE.values(), *({name: 1.0} for name in BASKETS)]
+    views = []
+    for place, portfolio in enumerate(portfolios):
+        held = pd.Series(portfolio).reindex(names, fill_value=0.0)
+        if np.isnan(strengths[place]) or not set(portfolio) <= set(names):
+            continue
+        deviation, momentum = np.sqrt(held @ spread @ held), place >= len(RELATIVE)
+        strength = np.clip(strengths[place] / (deviation if momentum else 1.0), -1.0, 1.0)
+        told = held @ prior + 0.5 * strength * deviation
+        views.append(View(portfolio, told, 0.5 if momentum else 0.25))
+    means = posterior(prior, spread, views).expected_returns
+    root = np.linalg.cholesky(spread)
+    best = neutral.copy()
+    best[own] = nnls(root.T, np.linalg.solve(root, means) / 2.5)[0]
+    return best * min(1.0, 0.95 / best.sum())
+
+
+def test_all_weeks_at_once_are_the_public_posterior_week_by_week():
+    """With weeks before a basket has a covariance, and views that come and go."""
+    random = np.random.default_rng(11)
+    moves = 0.02 * random.standard_normal((900, 1)) + 0.03 * random.standard_normal((900, 4))
+    moves[:400, 2], moves[:500, 3] = np.nan, np.nan
+    days = pd.date_range("2020-01-01", periods=900)
+    returns = pd.DataFrame(moves, days, pd.Index(BASKETS, dtype=object))
+    rows, model = np.arange(70, 900, 7), ExponentialCovariance()
+    neutral = random.dirichlet(np.ones(4), len(rows)) * 0.95
+    strengths = random.uniform(-1.5, 1.5, (len(rows), len(RELATIVE) + len(BASKETS)))
+    strengths[random.random(strengths.shape) < 0.2] = np.nan
+    strengths[0] = np.nan
+    found = InvestorsDilemma()._optimum(model.covariances(returns, rows, 365.0), neutral, strengths)
+    for week, row in enumerate(rows):
+        covariance = model.covariance(returns.iloc[: row + 1], 365.0).matrix
+        expected = one_week(covariance, neutral[week], strengths[week])
+        np.testing.assert_allclose(found[week], expected, rtol=0.0, atol=1e-12)
+    assert (found == 0.0).any()
+
+
+def test_views_that_are_certain_and_contradict_one_another_are_refused(panel):
+    sure = dict.fromkeys(InvestorsDilemma().confidence, 1.0)
+    opinions = {"epoch_change_denoised": 0.5, "momentum": dict.fromkeys([*MINERS, *HOSTS], 0.2)}
+    with pytest.raises(DataError, match="contradict"):
+        shares(panel, opinions, confidence=sure)
 
 
 class Planted(NamedTuple):

@@ -20,7 +20,7 @@ from toolkit.backtest.engine import (
     dense_targets,
 )
 from toolkit.backtest.market_view import MarketView
-from toolkit.errors import InsufficientHistoryError, LookAheadError
+from toolkit.errors import InsufficientHistoryError, LookAheadError, UnknownAssetError
 from toolkit.panel import Panel
 from toolkit.strategy import Strategy
 
@@ -144,8 +144,9 @@ def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = Fa
     if deep:
         try:
             decisions = loop.run(strategy, panel).decisions
-        except InsufficientHistoryError:
-            # Cut before the run's first fill: there is no sized decision to compare yet.
+        except (InsufficientHistoryError, UnknownAssetError):
+            # Cut before the run's first fill, or before the listing of an asset that a limit or a
+            # stress names: there is no sized decision to compare yet.
             return frames
         sized = {made.decision.session: made.weights for made in decisions}
         frames[_SIZED] = pd.DataFrame(sized).T

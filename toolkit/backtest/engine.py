@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.backtest.accounts import market_of, open_for_orders
 from toolkit.backtest.exposure import Exposure, Order
-from toolkit.backtest.inputs import checked_targets
+from toolkit.backtest.inputs import checked_targets, demand_usable
 from toolkit.backtest.ledger import Simulation
 from toolkit.backtest.market_view import MarketView, Outlook
 from toolkit.backtest.overlays import Overlay
@@ -106,12 +106,19 @@ class TimeLoop:
     outlook: Outlook = field(default_factory=Outlook)
 
     def run(self, strategy: Strategy, panel: Panel, progress: Progress | None = None) -> Account:
-        """Account of the strategy over the panel."""
+        """Account of the strategy over the panel.
+
+        Raises
+        ------
+        LookAheadError
+            A decision is for an asset before its usable-from date.
+        """
         if panel.universe.cash is None:
             raise ConfigError("The universe has no cash asset; add one of the sleeve 'cash'.")
         signals = strategy.read(panel)
         dense = dense_targets(strategy, panel, signals)
         rows = self.schedule.decisions(panel, dense.notna().to_numpy()[:, 0])
+        demand_usable(dense.iloc[rows], panel.universe)
         self._demand_filled_between(rows)
         first = self.schedule.first_row(panel, rows)
         market = market_of(panel, self.cost.rates(), first, self.fill_delay)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from toolkit.errors import ConfigError, DataError, UnknownAssetError, suggestion
+from toolkit.errors import ConfigError, DataError, LookAheadError, UnknownAssetError, suggestion
+from toolkit.universe import Universe
 
 Floats = NDArray[np.float64]
 
@@ -112,6 +113,30 @@ def checked_targets(
     complete = np.full((len(sessions), len(assets)), np.nan)
     complete[rows] = weights
     return complete
+
+
+def demand_usable(targets: pd.DataFrame, universe: Universe) -> None:
+    """Refuse decisions for an asset that may not be held on their session yet.
+
+    Assets that ended or are halted are no matter of this: the ledger does not fill them.
+
+    Raises
+    ------
+    LookAheadError
+        Naming the asset, the session, and the one from which on it is usable.
+    """
+    days = targets.index.to_numpy().astype("datetime64[D]")
+    for asset in universe:
+        weights = targets[asset.id].to_numpy()
+        early = (days < np.datetime64(asset.usable_from)) & (weights > 0.0) & (not asset.is_cash)
+        if early.any():
+            row = int(np.argmax(early))
+            raise LookAheadError(
+                f"The target of {targets.index[row]:%Y-%m-%d} has {weights[row]:.6g} in {asset.id}, "
+                f"which is usable from {asset.usable_from} on. It cannot be held before, and whoever "
+                f"names it before looks ahead. Give weights to assets of the day only: "
+                f"Panel.members, Panel.eligible."
+            )
 
 
 def checked_decisions(

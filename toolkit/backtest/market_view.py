@@ -13,6 +13,7 @@ from toolkit.errors import ConfigError
 from toolkit.optimize.costs import Measured
 from toolkit.panel import Panel
 from toolkit.risk.betas import factor_betas
+from toolkit.risk.bridge import Bridge, Estimates, Shock
 from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.risk.factors import factor_returns
 from toolkit.risk.liquidity import (
@@ -22,6 +23,7 @@ from toolkit.risk.liquidity import (
 )
 from toolkit.risk.scenarios import HistoricalScenarios, ScenarioModel
 from toolkit.risk.stress import Stress, stress_losses
+from toolkit.signals.economics import MinerMargin
 from toolkit.units import component
 from toolkit.universe import labels_of
 
@@ -35,11 +37,14 @@ class Outlook:
     scenarios
         How the scenarios of the next session are drawn.
     stresses
-        Events with what each sleeve or asset loses in them.
+        Events: what each sleeve or asset loses in them, or how they shock the market.
+    bridge
+        What a shock does to a holding.
     """
 
     scenarios: ScenarioModel = field(default_factory=HistoricalScenarios)
-    stresses: tuple[Stress, ...] = ()
+    stresses: tuple[Stress | Shock, ...] = ()
+    bridge: Bridge = Bridge()
 
 
 class MarketView:
@@ -60,6 +65,13 @@ class MarketView:
     def factors(self) -> pd.DataFrame:
         """Returns of what moves all assets, sessions x factors."""
         return factor_returns(self.panel)
+
+    @cached_property
+    def margins(self) -> pd.Series | None:
+        """Share of the hash price that the fleet has left after power, as it was known."""
+        if not {"hash_price", "difficulty"} <= set(self.panel.fields):
+            return None
+        return MinerMargin().compute(self.panel).iloc[:, 0]
 
     def covariance(self, row: int) -> CovarianceEstimate | None:
         """Annual covariance; None without a risk model."""
@@ -85,11 +97,19 @@ class MarketView:
         """Return of each asset under each stress."""
         if not self.outlook.stresses:
             raise ConfigError(
-                "A limit on stress losses needs stresses. Add tables [[stress]] with a name and "
-                "the losses by sleeve or asset to the experiment."
+                "A limit on stress losses needs stresses. Add tables [[stress]] to the experiment, "
+                "each with a name and the losses by sleeve or asset, a shock, or a scenario."
             )
-        day = self.panel.sessions[row].date()
-        return -stress_losses(self.outlook.stresses, self.panel.universe, day)
+        day, outlook = self.panel.sessions[row].date(), self.outlook
+        shocked = any(isinstance(stress, Shock) for stress in outlook.stresses)
+        known = self._estimates(row) if shocked and outlook.bridge.estimated else None
+        losses = stress_losses(outlook.stresses, self.panel.universe, day, outlook.bridge, known)
+        return -losses
+
+    def _estimates(self, row: int) -> Estimates:
+        """Margin of the fleet and betas, for the bridge."""
+        margin = np.nan if self.margins is None else float(self.margins.iloc[row])
+        return Estimates(margin, self.betas(row))
 
     def volumes(self, row: int) -> pd.Series:
         """USD traded in a day, NaN where unknown."""

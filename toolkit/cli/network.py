@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from toolkit.signals.status import NetworkStatus
 
 _WIDTH, _INDENT = 80, "    "
+_HORIZON = 180
+"""Days that a stress looks ahead where it does not say how many."""
 
 network = typer.Typer(help="Read and simulate the Bitcoin network.", rich_markup_mode=None)
 
@@ -62,6 +64,7 @@ def simulate(
 
     from toolkit.data.scenario_file import find_scenario
     from toolkit.network.aftermath import assess
+    from toolkit.risk.scenario_shock import ScenarioShock
 
     if plot is not None and plot.suffix != ".svg":
         raise ConfigError(f"--plot {plot}: expected a file that ends in .svg.")
@@ -71,6 +74,11 @@ def simulate(
         show("simulation", 0, 1)
     result = scenario.run(seed=seed)
     aftermath = assess(result)
+    horizon = min(_HORIZON, len(result.days) - 1)
+    stresses = {
+        moment: ScenarioShock("", name, horizon, moment).changes(result)
+        for moment in ("worst", "end")
+    }
     if show is not None:
         show("simulation", 1, 1)
     if plot is not None:
@@ -80,8 +88,20 @@ def simulate(
         column: [None if value != value else value for value in columns[column].tolist()]
         for column in columns
     }
-    content = {"scenario": name, "simulated": True, "daily": daily, "summary": asdict(aftermath)}
-    answer(content, aftermath_lines(scenario.title, aftermath), as_json)
+    content = {
+        "scenario": name,
+        "simulated": True,
+        "daily": daily,
+        "summary": asdict(aftermath),
+        "stress": {"horizon": horizon} | {m: asdict(found) for m, found in stresses.items()},
+    }
+    lines = aftermath_lines(scenario.title, aftermath)
+    lines += [
+        f"{f'{moment} of {horizon} days':<24}hash price {found.hash_price:+z.1%}, "
+        f"bitcoin {found.bitcoin:+z.1%}  (day {found.day})"
+        for moment, found in stresses.items()
+    ]
+    answer(content, lines, as_json)
 
 
 @network.command()
@@ -95,11 +115,14 @@ def scenarios(as_json: AsJson = False) -> None:
 
 def status_lines(status: NetworkStatus) -> list[str]:
     """The status of the network as lines of text, none of them wider than a plain terminal."""
+    from toolkit.signals.economics_outlook import outlook_lines
+
     marked = "  SIMULATED, no evidence" if status.simulated else ""
     lines = [f"Network as of the decision of {status.asof}{marked}", ""]
     for reading in status.signals:
         lines += _reading_lines(reading)
     lines += ["", *wrap(_retarget_line(status.next_retarget), _WIDTH)]
+    lines += ["", *outlook_lines(status.relative_economics), ""]
     for name, days in status.absent_days.items():
         more = f" and {len(days) - 1} more days" if len(days) > 1 else ""
         text = f"{name} lacks {days[0]}{more}: no reading of a window that holds such a day."

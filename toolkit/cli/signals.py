@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from toolkit.research.scorecard import Scorecard
+    from toolkit.signals.reading import Gauge
     from toolkit.signals.signal import Signal
 
 
@@ -52,13 +53,14 @@ def signals(
     answer(content, _lines(cards, first, last, panel.simulated), as_json)
 
 
-def _every_signal(announced: bool) -> Mapping[str, Signal]:
+def _every_signal(announced: bool) -> Mapping[str, Signal | Gauge]:
     """Signals of prices, of the network and of the pivot, by name.
 
     Without announcements those that can do without them listen to the market alone.
     """
     from toolkit.signals.disclosure import ContractedMegawatts, DisclosedShare, DisclosureCount
     from toolkit.signals.market_share import MarketShare
+    from toolkit.signals.miner_economics import MinerKappaSpread
     from toolkit.signals.pivot import PivotMomentum, PivotShare, SectorPivot
     from toolkit.signals.pivot_detector import PivotDetector
     from toolkit.signals.price import Momentum, TrailingVolatility
@@ -69,7 +71,7 @@ def _every_signal(announced: bool) -> Mapping[str, Signal]:
     return {
         "momentum": Momentum(),
         "trailing_volatility": TrailingVolatility(),
-        **{gauge.name: gauge.signal for gauge in GAUGES},
+        **{gauge.name: gauge for gauge in GAUGES},
         "market_share": MarketShare(),
         "disclosed_share": DisclosedShare(),
         "pivot_share": share,
@@ -79,6 +81,7 @@ def _every_signal(announced: bool) -> Mapping[str, Signal]:
         "contracted_megawatts": ContractedMegawatts(),
         "disclosure_count": DisclosureCount(),
         "kappa_spread": KappaSpread(),
+        "miner_kappa_spread": MinerKappaSpread(),
     }
 
 
@@ -94,6 +97,8 @@ def _lines(cards: Sequence[Scorecard], first: date, last: date, simulated: bool)
         "Rank correlation with the return that could still be earned, and its 95 % interval.",
         "Across assets; a signal of the whole market over time, against miners less bitcoin.",
         f"* leaves out 0: of {scored} that are told, about {0.05 * scored:.0f} would by chance.",
+        "Events are sessions: rises of what rises with announcements or alarms, thresholds crossed of a",
+        "gauge that has any, and changes of sign of every other level.",
         "",
         *(line.rstrip() for line in table),
         *(["", *missing] if missing else []),

@@ -4,10 +4,10 @@ A row of a table of announcements is public
 
 ========================  ==================================================================
 ``published_at``          at that moment, where the column gives one (with its time zone)
-exact day, ``pre_open``   by 14:30 UTC of the day, New York's open in winter
-exact day, ``intraday``   by 21:00 UTC, its close in winter
+exact day, ``pre_open``   by 9:30 in New York, its open
+exact day, ``intraday``   by 16:00 in New York, its close: the day's price reacts
 ``after_close``           by the decision of that day, 00:00 UTC of the next
-no time of day            at the end of New York's day, 05:00 UTC of the next: one session later
+no time of day            at the end of New York's day, after that decision: one session later
 ``approx``                the same, seven days later
 ``month``                 the same, for the last day of the month
 ========================  ==================================================================
@@ -20,6 +20,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from pydantic import Field as Setting
@@ -45,13 +46,11 @@ Basis = Literal[
 Stage = Literal["announced", "financed", "energised"]
 Megawatts = Annotated[float, Setting(gt=0.0, le=20_000.0, allow_inf_nan=False)]
 
-_AFTER_MIDNIGHT = {
-    "pre_open": timedelta(hours=14, minutes=30),
-    "intraday": timedelta(hours=21),
-    "after_close": timedelta(hours=24),
-    "unknown": timedelta(hours=29),
-}
-"""Time after 00:00 UTC of a New York day; of summer and winter the later, which never looks ahead."""
+NEW_YORK = ZoneInfo("America/New_York")
+"""Where days begin and end: tables name days of the United States."""
+
+_BY = {"pre_open": time(9, 30), "intraday": time(16)}
+"""Hour in New York, summer or winter, by which it was public."""
 
 _CRITICAL = {"critical_it": 1.0, "billing_critical_it": 1.0, "gross": 1.0 / GROSS_PER_CRITICAL}
 """Bases that tell critical IT power. Site, generation and target tell what may be built, not what."""
@@ -111,14 +110,21 @@ def public_from(day: date, quality: Quality = "exact", hour: Hour = "unknown") -
     hour
         When on that day; it counts only where the day is exact.
     """
-    after = _AFTER_MIDNIGHT[hour]
-    if quality != "exact":
-        after = _AFTER_MIDNIGHT["unknown"]
     if quality == "approx":
         day += timedelta(days=7)
     if quality == "month":
         day = (pd.Timestamp(day) + pd.offsets.MonthEnd(0)).date()
-    return datetime.combine(day, time(), UTC) + after
+    tomorrow = day + timedelta(days=1)
+    if quality == "exact" and hour in _BY:
+        return datetime.combine(day, _BY[hour], NEW_YORK).astimezone(UTC)
+    if quality == "exact" and hour == "after_close":
+        return datetime.combine(tomorrow, time(), UTC)
+    return _midnight(tomorrow)
+
+
+def _midnight(day: date) -> datetime:
+    """Moment (UTC) at which a day of New York begins."""
+    return datetime.combine(day, time(), NEW_YORK).astimezone(UTC)
 
 
 @component
@@ -132,7 +138,7 @@ class Event:
     day
         New York day on which it was made.
     published_at
-        Moment from which anybody could know it, not before 00:00 UTC of the day.
+        Moment from which anybody could know it, not before the day begins in New York.
     megawatts, basis
         Power it tells, and of what. An option that was not taken up is not in it.
     share
@@ -167,9 +173,11 @@ class Event:
     def __post_init__(self) -> None:
         if self.published_at.utcoffset() is None:
             raise ConfigError(f"published_at {self.published_at} has no time zone; add Z for UTC.")
-        if self.published_at < datetime.combine(self.day, time(), UTC):
+        if self.published_at < _midnight(self.day):
             raise ConfigError(
-                f"published_at {self.published_at} lies before its announcement on {self.day}."
+                f"published_at {self.published_at} lies before its announcement on {self.day}, a "
+                f"day of New York that begins at {_midnight(self.day):%Y-%m-%d %H:%M} UTC. Where "
+                "only the day is known, leave published_at empty."
             )
         if self.megawatts is not None and self.basis is None:
             raise ConfigError(

@@ -1,8 +1,9 @@
 """What miners mine with: a user's table ``miner_capacity.csv``, as fields.
 
 A row is an asset from a session on: `asset`, `usable_from` (the first session whose decision may use
-the row), `mining_mw` (MW drawn for mining), and where they are known `efficiency` (J/TH),
-`power_price` (USD/MWh) and `source`. Nothing like it is shipped, and nothing is guessed without it.
+the row), `mining_mw` (MW drawn for mining), and where they are known `efficiency` (J/TH of its
+machines, as they are rated), `power_price` (USD/MWh at the meter) and `source`. Nothing like it is
+shipped, and nothing is guessed without it.
 """
 
 from __future__ import annotations
@@ -100,6 +101,8 @@ def _checked(fact: Fact, column: str) -> float:
         if column == "mining_mw":
             raise fact.wrong(column, "there is none; write the MW drawn for mining, or 0.")
         return float("nan")
+    if column == "efficiency" and value == 0.0:
+        raise fact.wrong(column, "0 J/TH is no machine; write nothing where it is not known.")
     if not 0.0 <= value <= _HIGHEST[column]:
         why = ": a negative one would make the share of AI exceed 1" if value < 0.0 else ""
         raise fact.wrong(column, f"{value:g} is outside 0 to {_HIGHEST[column]:g}{why}.")

@@ -167,7 +167,7 @@ _OPTIONAL = (
     "date_quality", "publication_time", "mw", "mw_basis", "value_usd", "term_years",
     "usd_per_kw_month", "company", "counterparty", "site", "notes", "source_status", "source",
 )  # fmt: skip
-"""Columns whose absence is told; `published_at`, `stage` and `share` are extras."""
+"""Columns whose absence is told, as is that of `share`; `published_at` and `stage` are extras."""
 
 
 def read_events(
@@ -279,6 +279,8 @@ def _told(
 ) -> tuple[Notice, ...]:
     """What a reader should know of a table that was read."""
     missing = [name for name in _OPTIONAL if name not in columns]
+    if "mw" in columns and "share" not in columns:
+        missing.append("share, so that the MW of joint ventures count in full")
     absent = sorted({event.ticker for event in outside})
     strange = sorted({event.event_type for event in events if event.event_type not in KINDS})
     left_out = [str(unsourced)] if unsourced else []

@@ -22,17 +22,26 @@ from toolkit.network.scenarios import Scenario, scenario
 _KEYS = ("base", "title", "first_day", "days", "paths", "start")
 
 
-def find_scenario(name: str) -> Scenario:
+def find_scenario(name: str, inside: Path | None = None) -> Scenario:
     """A ready scenario by its name, or that of a file whose path ends in ``.toml``.
+
+    Parameters
+    ----------
+    inside
+        Folder that the path starts from and must not leave; not given: any path.
 
     Raises
     ------
     ConfigError
-        An unknown name or key, or a value out of range, naming the file.
+        An unknown name or key, a value out of range, naming the file; a path that leaves the folder.
     """
     if not name.endswith(".toml"):
         return scenario(name)
-    path = Path(name)
+    path = Path(name) if inside is None else inside / name
+    if inside is not None and not path.resolve().is_relative_to(inside.resolve()):
+        raise ConfigError(
+            f"Scenario {name!r} lies outside of {inside}; put the file beside the experiment."
+        )
     content = read_toml(path)
     try:
         return _changed(content)

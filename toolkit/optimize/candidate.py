@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -141,14 +142,24 @@ class MeasuredCandidate(Candidate):
         self.sessions = facts.session if sessions is None else sessions
         self.drifted = drifted
 
+    @cached_property
+    def _changes(self) -> Floats:
+        """Absolute changes of the weights, by row."""
+        changes: Floats = np.abs(self.weights - self.facts.holdings)
+        return changes
+
     def largest_weight(self, assets: tuple[str, ...] = ()) -> Any:
         """Largest weight among the assets, by row."""
-        chosen = self.roster.positions(assets) if assets else self.roster.risky
+        roster = self.roster
+        if not assets and roster.cash is None:
+            return self.weights.max(axis=-1, initial=0.0)
+        chosen = roster.positions(assets) if assets else roster.risky
         return self.weights[..., chosen].max(axis=-1, initial=0.0)
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Any:
         """Weight of the sleeves, by row."""
-        return (self.weights * self.roster.members(sleeves, self.sessions)).sum(axis=-1)
+        shares = self.roster.shares(sleeves, self.sessions)
+        return self.weights @ shares if shares.ndim == 1 else (self.weights * shares).sum(axis=-1)
 
     def cash_weight(self) -> Any:
         """Weight of cash, by row."""
@@ -162,15 +173,15 @@ class MeasuredCandidate(Candidate):
         """One-way turnover, by row."""
         if self.drifted:
             return np.zeros(self.weights.shape[:-1])
-        changes = np.abs(self.weights - self.facts.holdings).sum(axis=-1)
-        return 0.5 * (changes - self.facts.proceeds)
+        return 0.5 * (self._changes.sum(axis=-1) - self.facts.proceeds)
 
     def traded(self) -> Any:
         """Value traded in all assets but cash, by row."""
         if self.drifted:
             return np.zeros(self.weights.shape[:-1])
-        changes = np.abs(self.weights - self.facts.holdings)
-        return changes[..., self.roster.risky].sum(axis=-1)
+        if self.roster.cash is None:
+            return self._changes.sum(axis=-1)
+        return self._changes[..., self.roster.risky].sum(axis=-1)
 
     def volatility(self) -> Any:
         """Annual volatility, by row."""
@@ -214,21 +225,21 @@ class MeasuredCandidate(Candidate):
         days = self.facts.turnover_days
         if self.drifted or days is None:
             return np.zeros(self.weights.shape[:-1])
-        return (np.abs(self.weights - self.facts.holdings) * days).max(axis=-1)
+        return (self._changes * days).max(axis=-1)
 
     def market_impact(self) -> Any:
         """Cost of moving prices, by row."""
         impact = self.facts.known_impact()
         if self.drifted:
             return np.zeros(self.weights.shape[:-1])
-        return (np.abs(self.weights - self.facts.holdings) ** 1.5 * impact).sum(axis=-1)
+        return (self._changes**1.5 * impact).sum(axis=-1)
 
     def half_spread_paid(self, constant: float) -> Any:
         """Half-spread times trade, by row."""
         paid = spread_rates(self.facts, self.roster, constant)
         if self.drifted:
             return np.zeros(self.weights.shape[:-1])
-        return (np.abs(self.weights - self.facts.holdings) * paid).sum(axis=-1)
+        return (self._changes * paid).sum(axis=-1)
 
     def herfindahl(self) -> Any:
         """Sum of squared weights without cash, by row."""

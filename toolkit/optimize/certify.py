@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -26,36 +25,32 @@ _SNAP = 1e-7
 
 @dataclass(frozen=True)
 class Assessment:
-    """What was measured of portfolios: a row each.
+    """What was measured of a portfolio.
 
     Parameters
     ----------
     values, excess
         By limit: the limited quantity, and how far it is beyond the cap (negative: room left).
-    units
-        By limit: its unit, or 1 where that is larger.
-    hard
-        Worst excess over a bound or error of the budget.
-    totals
+    residual
+        Worst of everything that must hold: excess over limits as widened, in their units or 1
+        where that is smaller, excess over bounds, error of the budget.
+    total
         Objective plus cost of a year.
+    reference
+        Smallest total among the current and the target weights that meet everything, None if
+        neither does.
     """
 
     values: Floats
     excess: Floats
-    units: Floats
-    hard: Floats
-    totals: Floats
+    residual: float
+    total: float
+    reference: float | None
 
-    def residuals(self, allowance: Floats) -> Floats:
-        """Worst of everything that must hold, with limits widened by an allowance: a row each."""
-        limits = ((self.excess - allowance) / self.units).max(axis=1, initial=-np.inf)
-        worst: Floats = np.maximum(self.hard, limits)
-        return worst
-
-    def best(self, rows: slice, allowance: Floats) -> float | None:
-        """Smallest total among rows that meet everything, None if none does."""
-        met = self.residuals(allowance)[rows] <= _SNAP
-        return float(self.totals[rows][met].min()) if met.any() else None
+    @property
+    def holds(self) -> bool:
+        """Whether everything that must hold does."""
+        return self.residual <= TOLERANCE
 
 
 class Certifier:
@@ -67,35 +62,37 @@ class Certifier:
         self.roster, self.objective, self.limits, self.cost = roster, objective, limits, cost
         self.units = np.array([min(1.0, limit.unit) for limit in limits])
 
-    def assess(self, facts: Facts, portfolios: Sequence[Floats | None]) -> Assessment:
-        """Everything about some portfolios; None is left out."""
-        rows = np.array([weights for weights in portfolios if weights is not None])
+    def assess(
+        self, facts: Facts, portfolios: Sequence[Floats], allowance: Floats
+    ) -> list[Assessment]:
+        """Everything about some portfolios, with limits widened by an allowance."""
+        count = len(portfolios)
+        references = [each for each in (facts.current, facts.target) if each is not None]
+        rows = np.array([*portfolios, *references])
         candidate = MeasuredCandidate(self.roster, facts, rows)
-        values = np.empty((len(rows), len(self.limits)))
+        values = np.empty((len(self.limits), len(rows)))
         excess = np.empty_like(values)
         for place, limit in enumerate(self.limits):
-            values[:, place] = limit.value(candidate)
-            excess[:, place] = limit.beyond(values[:, place])
-        budget = np.abs(rows.sum(axis=1) - 1.0)
+            value = limit.value(candidate)
+            values[place], excess[place] = value, limit.beyond(value)
         beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
+        worst = np.maximum(np.abs(rows.sum(axis=1) - 1.0), beyond)
+        if self.limits:
+            over = (excess - allowance[:, None]) / self.units[:, None]
+            worst = np.maximum(worst, over.max(axis=0))
         totals = self.objective.expression(candidate)
         if self.cost is not None:
             totals = totals + self.cost.yearly(candidate)
-        return Assessment(values, excess, self.units, np.maximum(budget, beyond), totals)
+        met = worst[count:] <= _SNAP
+        best = float(totals[count:][met].min()) if met.any() else None
+        numbers = zip(values.T[:count], excess.T, worst.tolist(), totals.tolist(), strict=False)
+        return [Assessment(*each, best) for each in numbers]
 
-    def accepted(self, facts: Facts, weights: Floats, allowance: Floats) -> Assessment | None:
-        """What was measured of weights that pass; None where they do not.
-
-        They pass where they meet everything and are not worse than the current or the target
-        weights, of those that do.
-        """
-        found = self.assess(facts, (weights, facts.current, facts.target))
-        reference = found.best(slice(1, None), allowance)
-        if not found.residuals(allowance)[0] <= TOLERANCE:
-            return None
-        if reference is None:
-            return found
-        return found if found.totals[0] <= reference + self.resolution(facts, reference) else None
+    def accepts(self, facts: Facts, found: Assessment) -> bool:
+        """Whether weights hold, and are not worse than the current and the target weights."""
+        best = found.reference
+        good = best is None or found.total <= best + self.resolution(facts, best)
+        return found.holds and good
 
     def resolution(self, facts: Facts, total: float) -> float:
         """Differences of totals that count as none: a millionth, of a hundredth unit at least."""
@@ -103,13 +100,19 @@ class Certifier:
 
     def tidied(self, facts: Facts, weights: Floats) -> Floats:
         """The weights with the solver's rounding taken off: on a bound where next to it."""
-        tidy = np.clip(weights, facts.lower, facts.upper)
-        for place in (facts.lower, facts.upper, facts.current):
-            if place is not None:
-                tidy = np.where(np.abs(tidy - place) < _SNAP, place, tidy)
-        return self._balanced(facts, tidy, (tidy > facts.lower) & (tidy < facts.upper))
+        low, high = facts.lower, facts.upper
+        tidy = np.where(weights - low < _SNAP, low, weights)
+        tidy = np.where(high - tidy < _SNAP, high, tidy)
+        if facts.current is not None:
+            tidy = np.where(np.abs(tidy - facts.current) < _SNAP, facts.current, tidy)
+        if self.roster.cash is not None:
+            return self._balanced(facts, tidy, tidy > 0.0)
+        inside = (tidy > low) & (tidy < high)
+        # Who is not traded takes nothing, so that it stays exactly as it is.
+        traded = inside & (tidy != facts.holdings)
+        return self._balanced(facts, tidy, traded if traded.any() else inside)
 
-    def _balanced(self, facts: Facts, weights: Floats, takers: Any) -> Floats:
+    def _balanced(self, facts: Facts, weights: Floats, takers: Flags) -> Floats:
         """The weights with what is missing to 1 given to cash, or to the takers by their room."""
         missing = 1.0 - float(weights.sum())
         if self.roster.cash is not None:
@@ -121,39 +124,39 @@ class Certifier:
         free = float(room.sum())
         return weights + missing * room / free if free > 0.0 else weights
 
-    def without_small_trades(
-        self, facts: Facts, weights: Floats, allowance: Floats
-    ) -> tuple[Floats, Assessment] | None:
-        """The weights without trades below `SMALLEST_TRADE`; what that frees goes to cash.
-
-        Without a cash asset it goes to the trades that are made, in proportion to their room. A
-        trade whose omission would break a limit is made. If all cannot be left out together, the
-        smallest are left out first. None where there is nothing to leave out.
-        """
+    def small_trades(self, facts: Facts, weights: Floats) -> Flags:
+        """By asset, whether its trade is below `SMALLEST_TRADE`."""
         trades = np.abs(weights - facts.holdings)
-        small = self.roster.risky & (trades > 0.0) & (trades < SMALLEST_TRADE)
-        if not small.any():
-            return None
+        small: Flags = self.roster.risky & (trades > 0.0) & (trades < SMALLEST_TRADE)
+        return small
 
-        def measured(dropped: Flags) -> tuple[Floats, Assessment, bool]:
-            kept = self._left_out(facts, weights, dropped)
-            found = self.assess(facts, (kept, facts.current, facts.target))
-            return kept, found, bool(found.residuals(allowance)[0] <= TOLERANCE)
+    def left_out(self, facts: Facts, weights: Floats, dropped: Flags) -> Floats:
+        """The weights without some of their trades; what that frees goes to cash.
 
-        kept, found, holds = measured(small)
-        if holds:
-            return kept, found
-        dropped = np.zeros(len(small), dtype=bool)
-        for place in np.argsort(trades, kind="stable"):
-            if small[place]:
-                dropped[place] = True
-                dropped[place] = measured(dropped)[2]
-        kept, found, _ = measured(dropped)
-        return kept, found
-
-    def _left_out(self, facts: Facts, weights: Floats, dropped: Any) -> Floats:
+        Without a cash asset it goes to the trades that are made, in proportion to their room.
+        """
         kept = np.where(dropped, facts.holdings, weights)
         traded = kept != facts.holdings
         if facts.current is not None and not traded[self.roster.risky].any():
             return facts.current
         return self._balanced(facts, kept, traded) if dropped.any() else weights
+
+    def as_few_as_hold(
+        self, facts: Facts, weights: Floats, allowance: Floats
+    ) -> tuple[Floats, Assessment]:
+        """The weights without small trades where not all can be left out: the smallest go first.
+
+        A trade whose omission would break a limit is made.
+        """
+
+        def without(dropped: Flags) -> tuple[Floats, Assessment]:
+            kept = self.left_out(facts, weights, dropped)
+            return kept, self.assess(facts, [kept], allowance)[0]
+
+        small = self.small_trades(facts, weights)
+        dropped = np.zeros(len(small), dtype=bool)
+        for place in np.argsort(np.abs(weights - facts.holdings), kind="stable"):
+            if small[place]:
+                dropped[place] = True
+                dropped[place] = without(dropped)[1].holds
+        return without(dropped)

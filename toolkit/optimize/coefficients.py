@@ -124,7 +124,7 @@ class CoefficientCandidate(Candidate):
 
     def sleeve_weight(self, sleeves: Sequence[Sleeve]) -> Coefficients:
         """One where an asset belongs to the sleeves."""
-        return _row(self._roster.members(sleeves, self._facts.session).astype(float))
+        return _row(self._roster.shares(sleeves, self._facts.session))
 
     def cash_weight(self) -> Coefficients:
         """One at cash."""
@@ -208,7 +208,7 @@ class CoefficientCandidate(Candidate):
         """Twice the covariance, as half of it counts."""
         risk = self._facts.known_belief()
         square = 2.0 * risk.variance * risk.matrix
-        return replace(_row(np.zeros(len(self._roster))), quadratic=square)
+        return Coefficients(np.zeros((1, len(square))), np.zeros(1), quadratic=square)
 
     def tracking_variance(self, ridge: float) -> Coefficients:
         """Twice the covariance with the ridge, around what is tracked."""

@@ -53,6 +53,8 @@ class Answer:
         variables are no certificate.
     complete
         Whether every limit was part of the problem.
+    empty
+        Whether it is proven that no portfolio meets them.
     """
 
     status: str
@@ -61,6 +63,7 @@ class Answer:
     gap: float
     iterations: int
     complete: bool = True
+    empty: bool = False
 
 
 class CompiledProblem:

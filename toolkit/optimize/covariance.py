@@ -51,10 +51,10 @@ class Risk:
         DataError
             An asset has no risk of its own beside the others, to rounding.
         """
-        variances = np.diag(self.matrix)
+        variances = self.matrix.diagonal()
         risky = roster.risky | (variances > 0.0)
         # The squared diagonal of the factor is what an asset has of its own.
-        own = np.diag(self.factor)[risky] ** 2
+        own = self.factor.diagonal()[risky] ** 2
         if self.repair or (own <= SINGULAR * variances[risky]).any():
             share = own / np.where(variances[risky] > 0.0, variances[risky], 1.0)
             raise DataError(
@@ -75,19 +75,21 @@ def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
         Not finite, not symmetric, or with a negative eigenvalue, beyond rounding.
     """
     place = roster.positions(covariance.columns, f"The covariance {where}")
-    same = covariance.index is covariance.columns
-    if not (same or covariance.index.equals(covariance.columns)):
+    if not roster.alike(covariance.index, covariance.columns):
         raise DataError(f"The covariance {where} has other rows than columns; name them alike.")
     given = covariance.to_numpy(dtype=np.float64)
     names = covariance.columns
-    _check_entries(given, names, where)
+    given = _symmetric(given, names, where)
     known = np.zeros(len(roster), dtype=bool)
     known[place] = True
     variances = given.diagonal()
     mean = float(variances.mean()) if len(place) else 0.0
     variance = mean if mean > 0.0 else 1.0
-    scaled = np.zeros((len(roster), len(roster)))
-    scaled[place[:, None], place] = (given + given.T) / (2.0 * variance)
+    if len(place) == len(roster) and (place[1:] > place[:-1]).all():
+        scaled = given / variance
+    else:
+        scaled = np.zeros((len(roster), len(roster)))
+        scaled[place[:, None], place] = given / variance
     if len(place) < len(roster):
         filled = (variances.max() if mean > 0.0 else 1.0) / variance
         np.fill_diagonal(scaled, np.where(known, scaled.diagonal(), filled))
@@ -98,7 +100,8 @@ def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
     return Risk(variance, factor.T @ factor if repair else scaled, factor, known, repair)
 
 
-def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
+def _symmetric(given: Floats, names: pd.Index, where: str) -> Floats:
+    """The entries, checked, with what is rounding taken off."""
     if not math.isfinite(given.sum()):
         bad = ~np.isfinite(given)
         row, column = (names[place[0]] for place in np.nonzero(bad))
@@ -107,7 +110,7 @@ def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
             "assets without an estimate: they are then held or sold, and not bought."
         )
     if (given == given.T).all():
-        return
+        return given
     gap = np.abs(given - given.T)
     if gap.max() > ASYMMETRY * np.abs(given).max():
         row, column = divmod(int(gap.argmax()), len(gap))
@@ -115,6 +118,8 @@ def _check_entries(given: Floats, names: pd.Index, where: str) -> None:
             f"The covariance {where} is not symmetric: {names[row]} with {names[column]} is "
             f"{given[row, column]:.6g} one way and {given[column, row]:.6g} the other."
         )
+    middle: Floats = (given + given.T) / 2.0
+    return middle
 
 
 def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from toolkit.errors import InfeasibleLimitsError, SolverError
+from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.certify import TOLERANCE, Certifier
-from toolkit.optimize.compiled import WAYS
+from toolkit.optimize.compiled import WAYS, Answer
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.problems import LeastViolation
 from toolkit.optimize.roster import Flags, Floats
 from toolkit.optimize.symbolic import Sizes
+from toolkit.optimize.violation import RowViolation
 
 _NEAR, _NEAR_ENOUGH = 1e-6, 1e-2
 """How near to the least violation to stop, and to accept, relative to it or to a limit's unit."""
+
+SMALLEST_UNIT = 0.01
+"""Violations of limits are compared as slack / max(|cap|, 0.01)."""
 
 
 class Diagnosis:
@@ -32,23 +37,36 @@ class Diagnosis:
         self._limits = certifier.limits
         self._ranks = np.array([limit.rank for limit in certifier.limits])
         self.yielding = self._ranks == 0
+        self._units = np.array([max(abs(limit.cap), SMALLEST_UNIT) for limit in self._limits])
         self._problems: dict[Sizes, LeastViolation] = {}
 
     def _problem(self, facts: Facts) -> LeastViolation:
         sizes = Sizes.of(facts)
         if sizes not in self._problems:
-            self._problems[sizes] = LeastViolation(self._certifier.roster, self._limits, sizes)
+            self._problems[sizes] = LeastViolation(
+                self._certifier.roster, self._limits, self._units, sizes
+            )
         return self._problems[sizes]
+
+    def _ample(self, facts: Facts) -> Floats:
+        """Room that no portfolio needs: a convex excess is largest at one asset alone."""
+        roster = self._certifier.roster
+        alone = MeasuredCandidate(roster, facts, np.eye(len(roster)))
+        worst = [float(np.max(limit.excess(alone))) for limit in self._limits]
+        return self._units + 2.0 * np.maximum(worst, 0.0)
 
     def slacks(self, facts: Facts) -> Floats:
         """Smallest slack of each limit, in the limit's unit; 0 where it can be met."""
         if not self._limits:
             return np.zeros(0)
-        room = self._problem(facts).ample(facts)
+        rows, room = self._rows(facts), self._ample(facts)
         for rank in sorted(set(self._ranks.tolist()), reverse=True):
             decided = self._ranks == rank
-            room = np.where(decided, self._excess(facts, decided, room), room)
+            room = np.where(decided, self._excess(facts, rows, decided, room), room)
         return room
+
+    def _rows(self, facts: Facts) -> RowViolation:
+        return RowViolation(self._certifier.roster, facts, self._limits, self._units)
 
     def conflict(self, facts: Facts) -> tuple[str, ...]:
         """Names of limits that cannot hold together, while without any one of them they can.
@@ -56,10 +74,10 @@ class Diagnosis:
         Found by a deletion filter: a limit without which the others still conflict is left out.
         """
         chosen = ~self.yielding
-        room = self._problem(facts).ample(facts)
+        rows, room = self._rows(facts), self._ample(facts)
         for place in np.flatnonzero(chosen):
             chosen[place] = False
-            chosen[place] = not self._excess(facts, chosen, room)[chosen].any()
+            chosen[place] = not self._excess(facts, rows, chosen, room)[chosen].any()
         pairs = zip(self._limits, chosen.tolist(), strict=True)
         return tuple(limit.name for limit, kept in pairs if kept)
 
@@ -78,19 +96,31 @@ class Diagnosis:
             relaxation,
         )
 
-    def _excess(self, facts: Facts, priced: Flags, room: Floats) -> Floats:
+    def _answers(
+        self, facts: Facts, rows: RowViolation, priced: Flags, room: Floats
+    ) -> Iterator[tuple[Floats, Answer]]:
+        """Weights from one solver after the other: the fast one first, then stated in cvxpy."""
+        price = priced.astype(float)
+        yield rows.solve(price, room)
+        for way in WAYS:
+            yield self._problem(facts).solve(facts, price, room, way)
+
+    def _excess(self, facts: Facts, rows: RowViolation, priced: Flags, room: Floats) -> Floats:
         """Excess of each limit where the priced ones break their caps as little as possible."""
         best, nearest = np.zeros(len(self._limits)), np.inf
-        for way in WAYS:
-            raw, answer = self._problem(facts).solve(facts, priced.astype(float), room, way)
+        for raw, answer in self._answers(facts, rows, priced, room):
             weights = self._certifier.tidied(facts, raw)
-            found = self._certifier.assess(facts, [weights])
-            if not found.residuals(room)[0] <= TOLERANCE:
+            found = self._certifier.assess(facts, [weights], room)[0]
+            if not found.holds:
                 continue
-            excess = np.where(found.excess[0] > TOLERANCE * found.units, found.excess[0], 0.0)
-            least = float((excess / self._problem(facts).units)[priced].sum())
-            if answer.gap / max(1.0, least) < nearest:
-                best, nearest = excess, answer.gap / max(1.0, least)
+            excess = np.where(found.excess > TOLERANCE * self._certifier.units, found.excess, 0.0)
+            least = float((excess / self._units)[priced].sum())
+            gap = abs(answer.gap)
+            if not answer.complete:
+                # What limits that are no rows are exceeded by comes on top.
+                gap += float((excess / self._units)[priced & rows.left_out].sum())
+            if gap / max(1.0, least) < nearest:
+                best, nearest = excess, gap / max(1.0, least)
             if nearest <= _NEAR:
                 break
         if nearest <= _NEAR_ENOUGH:

@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from toolkit.optimize.candidate import MeasuredCandidate
-from toolkit.optimize.coefficients import NotPolyhedral
+from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
 from toolkit.optimize.compiled import WAYS, Answer, CompiledProblem, Way
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
-from toolkit.optimize.quadratic import solve_quadratic
+from toolkit.optimize.quadratic import SOLVED, solve_quadratic
 from toolkit.optimize.roster import Floats, Roster
-from toolkit.optimize.standard import LimitRows, limit_rows, standard_problem
+from toolkit.optimize.standard import (
+    Found,
+    LimitRows,
+    Prices,
+    StandardProblem,
+    limit_rows,
+    standard_problem,
+)
 from toolkit.optimize.symbolic import Sizes, SymbolicCandidate
-from toolkit.optimize.tail import solve_tail
+from toolkit.optimize.tail import OPTIMAL, solve_tail
 
 if TYPE_CHECKING:
     from toolkit.optimize.costs import Cost
     from toolkit.optimize.objectives import Objective
-
-SMALLEST_UNIT = 0.01
-"""Violations of limits are compared as slack / max(|cap|, 0.01)."""
 
 
 class Standard:
@@ -35,9 +38,11 @@ class Standard:
         self._roster, self._objective, self._cost = roster, objective, cost
         self._limits = limits
         self._able = True
-        # Rows of limits that read nothing of a decision, by what else they depend on.
+        # Limits and costs that read nothing of a decision, by what else they depend on.
         self._steady = not any(limit.needs for limit in limits)
+        self._priced = cost is not None and not cost.needs
         self._rows: dict[tuple[int, float], LimitRows] = {}
+        self._costs: dict[tuple[int, float], Coefficients] = {}
 
     def solve(self, facts: Facts, allowance: Floats) -> tuple[Floats, Answer] | None:
         """Weights and the answer they come from; None where the family does not fit.
@@ -49,19 +54,32 @@ class Standard:
             return None
         rows = self._limit_rows(facts, allowance)
         try:
-            problem = standard_problem(self._roster, facts, self._objective, self._cost, rows)
+            problem = standard_problem(facts, self._stated(facts), rows)
         except NotPolyhedral:
             self._able = False
             return None
-        if problem.impossible or (problem.tail and problem.quadratic is not None):
+        if problem.tail and problem.quadratic is not None:
             return None
-        unit = self._objective.unit(facts)
-        found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
+        found = self._found(facts, problem)
+        failed = found.status not in (SOLVED, OPTIMAL)
+        empty = failed and problem.empty(found.prices)
+        if failed and not empty and problem.impossible:
+            return None
         value = problem.value(found.weights)
         gap = value - problem.least(found.weights, found.prices)
         complete = not rows.left_out.any()
-        answer = Answer(found.status, found.weights, value, gap, found.iterations, complete)
-        return found.weights, answer
+        return found.weights, Answer(
+            found.status, found.weights, value, gap, found.iterations, complete, empty
+        )
+
+    def _found(self, facts: Facts, problem: StandardProblem) -> Found:
+        if problem.impossible:
+            side = 1.0 if problem.upper.sum() < 1.0 else -1.0
+            prices = Prices(side, np.zeros(len(problem.bound)))
+            return Found(problem.holdings, prices, "bounds without a portfolio", 0)
+        if problem.tail:
+            return solve_tail(problem)
+        return solve_quadratic(problem, self._objective.unit(facts))
 
     def _limit_rows(self, facts: Facts, allowance: Floats) -> LimitRows:
         if not self._steady or allowance.any():
@@ -70,6 +88,17 @@ class Standard:
         if key not in self._rows:
             self._rows = {key: limit_rows(self._roster, facts, self._limits, allowance)}
         return self._rows[key]
+
+    def _stated(self, facts: Facts) -> Coefficients:
+        """Objective plus cost."""
+        candidate = CoefficientCandidate(self._roster, facts)
+        total: Coefficients = self._objective.expression(candidate)
+        if self._cost is None:
+            return total
+        key = (self._roster.period(facts.session), facts.proceeds)
+        if key not in self._costs or not self._priced:
+            self._costs = {key: self._cost.yearly(candidate)}
+        return total + self._costs[key]
 
 
 class BestWeights:
@@ -92,7 +121,7 @@ class BestWeights:
         self._objective = objective
         self._candidate = candidate = SymbolicCandidate(roster, sizes, objective.own_belief)
         value = objective.expression(candidate)
-        if cost is not None and not cost.free:
+        if cost is not None:
             value = value + cost.yearly(candidate)
         self._allowances = [cvxpy.Parameter() for _ in limits]
         self._units = np.array([limit.unit for limit in limits])
@@ -118,17 +147,16 @@ class LeastViolation:
     Every excess stays within a room; with a price of zero and ample room a limit does not matter.
     """
 
-    def __init__(self, roster: Roster, limits: Sequence[Limit], sizes: Sizes):
+    def __init__(self, roster: Roster, limits: Sequence[Limit], units: Floats, sizes: Sizes):
         import cvxpy
 
-        self._roster, self._limits = roster, limits
-        self.units = np.array([max(abs(limit.cap), SMALLEST_UNIT) for limit in limits])
+        self._units = units
         self._candidate = candidate = SymbolicCandidate(roster, sizes)
         slack = cvxpy.Variable(len(limits))
         self._price = cvxpy.Parameter(len(limits), nonneg=True)
         self._room = cvxpy.Parameter(len(limits), nonneg=True)
         held = [
-            limit.excess(candidate) <= self.units[place] * slack[place]
+            limit.excess(candidate) <= units[place] * slack[place]
             for place, limit in enumerate(limits)
         ]
         problem = cvxpy.Problem(
@@ -137,12 +165,6 @@ class LeastViolation:
         )
         self._compiled = CompiledProblem(problem)
 
-    def ample(self, facts: Facts) -> Floats:
-        """Room that no portfolio needs: a convex excess is largest at one asset alone."""
-        alone = MeasuredCandidate(self._roster, facts, np.eye(len(self._roster)))
-        worst = [float(np.max(limit.excess(alone))) for limit in self._limits]
-        return self.units + 2.0 * np.maximum(worst, 0.0)
-
     def solve(
         self, facts: Facts, price: Floats, room: Floats, way: Way = WAYS[0]
     ) -> tuple[Floats, Answer]:
@@ -150,7 +172,7 @@ class LeastViolation:
         values = {
             **self._candidate.values(facts),
             self._price: price,
-            self._room: room / self.units,
+            self._room: room / self._units,
         }
         answer = self._compiled.solve(values, 1.0, way)
         start = self._compiled.column(self._candidate.deviation)

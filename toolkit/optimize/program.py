@@ -67,15 +67,19 @@ class Program:
         self.optimizer = optimizer
         self.roster = Roster(assets)
         self._limits = optimizer.limits
-        self._parts = (self.roster, optimizer.objective, optimizer.limits, optimizer.cost)
+        self._names = [limit.name for limit in self._limits]
+        self._on_volume = [each.name for each in self._limits if isinstance(each, MaxTradingDays)]
+        cost = optimizer.cost
+        self._cost = None if cost is None or cost.free else cost
+        self._parts = (self.roster, optimizer.objective, optimizer.limits, self._cost)
         self._certifier = Certifier(*self._parts)
         self._standard = Standard(*self._parts)
         self._stated: dict[Sizes, BestWeights] = {}
         # What speaks of assets that are not there says so now, not in mid-backtest.
         tried = optimizer.objective.prepare(trial(self.roster), self.roster)
-        self._certifier.assess(tried, [np.ones(len(self.roster))])
+        self._certifier.assess(tried, [np.ones(len(self.roster))], np.zeros(len(self._limits)))
 
-    @property
+    @cached_property
     def needs(self) -> tuple[str, ...]:
         """Fields of `Decision` that must be given."""
         cost = self.optimizer.cost
@@ -90,7 +94,7 @@ class Program:
     @cached_property
     def _sharpe(self) -> SharpeSearch | None:
         searched = isinstance(self.optimizer.objective, MaximumSharpe)
-        return SharpeSearch(self.roster, self._limits, self.optimizer.cost) if searched else None
+        return SharpeSearch(self.roster, self._limits, self._cost) if searched else None
 
     @cached_property
     def _least_variance(self) -> Program:
@@ -181,14 +185,11 @@ class Program:
 
     def _ideal(self, facts: Facts) -> Floats | None:
         """The unconstrained optimum, where it is known, allowed and free to reach."""
-        cost = self.optimizer.cost
-        if cost is not None and not cost.free:
-            return None
-        ideal = self.optimizer.objective.ideal(facts)
+        ideal = self.optimizer.objective.ideal(facts) if self._cost is None else None
         if ideal is None:
             return None
-        found = self._certifier.assess(facts, [ideal])
-        return ideal if found.residuals(np.zeros(len(self._limits)))[0] <= _ROUNDING else None
+        found = self._certifier.assess(facts, [ideal], np.zeros(len(self._limits)))[0]
+        return ideal if found.residual <= _ROUNDING else None
 
     def _answers(self, facts: Facts, allowance: Floats) -> Iterator[tuple[Floats, Answer]]:
         """Weights from one solver after the other: the fast one first, then stated in cvxpy."""
@@ -220,6 +221,8 @@ class Program:
         """The first answer that passes."""
         failed, wider = False, allowance + margin * self._certifier.units
         for raw, answer in islice(self._answers(facts, wider), tries):
+            if answer.empty:
+                return None
             found = self._checked(facts, raw, answer, allowance)
             if found is not None:
                 return replace(found, second=failed)
@@ -234,22 +237,24 @@ class Program:
         certifier = self._certifier
         if not abs(raw.sum() - 1.0) <= TOLERANCE:
             return None
-        weights = certifier.tidied(facts, raw)
-        found = certifier.accepted(facts, weights, allowance)
-        if found is None:
+        weights = kept = certifier.tidied(facts, raw)
+        small = certifier.small_trades(facts, weights)
+        if small.any():
+            kept = certifier.left_out(facts, weights, small)
+            found, measured = certifier.assess(facts, (weights, kept), allowance)
+        else:
+            found = measured = certifier.assess(facts, [weights], allowance)[0]
+        if not certifier.accepts(facts, found):
             return None
-        total = float(found.totals[0])
         # The solver's bound is about its own point: what was tidied away comes on top.
-        gap = answer.gap + max(0.0, total - answer.value)
+        gap = answer.gap + max(0.0, found.total - answer.value)
         # Far below zero it proves that what was solved has no portfolio at all.
-        if not abs(gap) <= certifier.resolution(facts, total):
+        if not abs(gap) <= certifier.resolution(facts, found.total):
             return None
-        kept, measured = certifier.without_small_trades(facts, weights, allowance) or (
-            weights,
-            found,
-        )
-        binding = found.excess[0] >= -TOLERANCE * found.units
-        return _Optimum(facts, weights, kept, total, binding, answer, gap, measured)
+        if not measured.holds:
+            kept, measured = certifier.as_few_as_hold(facts, weights, allowance)
+        binding = found.excess >= -TOLERANCE * certifier.units
+        return _Optimum(facts, weights, kept, found.total, binding, answer, gap, measured)
 
     def _without_ratio(self, decision: Decision) -> Allocation:
         if self.roster.cash is None:
@@ -290,8 +295,7 @@ class Program:
                 f"held; the solver says {answer.status} after {answer.iterations} iterations, gap "
                 f"{answer.gap:.3g}. Check the covariance of that session, or add a cash asset."
             )
-        excess = np.maximum(self._certifier.assess(facts, [facts.current]).excess[0], 0.0)
-        kept = self._allocation(facts, facts.current, excess, "kept", None)
+        kept = self._held(facts, facts.current)
         return replace(kept, fallbacks=("second solver", *_steps(slacks), "current weights"))
 
     def _kept(self, facts: Facts, slacks: Floats) -> Allocation:
@@ -302,8 +306,12 @@ class Program:
                 self._diagnosis.conflict(facts),
                 named(self._limits, slacks),
             )
-        excess = np.maximum(self._certifier.assess(facts, [facts.current]).excess[0], 0.0)
-        return self._allocation(facts, facts.current, excess, "kept", None)
+        return self._held(facts, facts.current)
+
+    def _held(self, facts: Facts, current: Floats) -> Allocation:
+        """What is held, with every limit widened by as much as it is exceeded."""
+        found = self._certifier.assess(facts, [current], np.zeros(len(self._limits)))[0]
+        return self._allocation(facts, current, np.maximum(found.excess, 0.0), "kept", None)
 
     def _allocation(
         self,
@@ -313,34 +321,30 @@ class Program:
         status: Status,
         solved: _Optimum | None,
     ) -> Allocation:
-        if solved is None:
-            found = self._certifier.assess(facts, (weights, facts.current, facts.target))
-        else:
-            found = solved.measured
-        excess = found.excess[0]
-        near = TOLERANCE * found.units
-        beyond = np.where(excess > near, excess, 0.0)
-        binding = excess >= -near
+        certifier, names = self._certifier, self._names
+        found = solved.measured if solved else certifier.assess(facts, [weights], allowance)[0]
+        near = TOLERANCE * certifier.units
+        beyond = np.where(found.excess > near, found.excess, 0.0)
+        binding = found.excess >= -near
         if solved:
             binding |= solved.binding
-        names = [limit.name for limit in self._limits]
         return Allocation(
             weights=self.roster.series(weights),
-            binding=tuple(names[place] for place in np.flatnonzero(binding)),
+            binding=tuple(names[place] for place in binding.nonzero()[0]),
             relaxed=named(self._limits, beyond),
             status=status,
             certificate=Certificate(
-                worst_residual=float(found.residuals(allowance)[0]),
+                worst_residual=found.residual,
                 budget_error=abs(float(weights.sum()) - 1.0),
-                objective=float(found.totals[0]),
+                objective=found.total,
                 optimum=solved.total if solved else None,
-                reference=found.best(slice(1, None), allowance),
+                reference=found.reference,
                 gap=solved.gap if solved else (0.0 if status == "target" else None),
                 solver=solved.answer.status if solved else "not used",
                 iterations=solved.answer.iterations if solved else 0,
                 covariance_repair=facts.risk.repair if facts.risk else 0.0,
             ),
-            values=dict(zip(names, found.values[0].tolist(), strict=True)),
+            values=dict(zip(names, found.values.tolist(), strict=True)),
             achieved=self.optimizer.objective.achieved(facts, weights, self.roster),
             fallbacks=(
                 *(("second solver",) if solved and solved.second else ()),
@@ -352,7 +356,7 @@ class Program:
 
     def _unchecked(self, facts: Facts) -> tuple[str, ...]:
         """Limits on trading that could not be held against a volume, with the assets."""
-        names = [limit.name for limit in self._limits if isinstance(limit, MaxTradingDays)]
+        names = self._on_volume
         if not names:
             return ()
         days = facts.turnover_days

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError, DataError, UnknownAssetError, suggestion
 from toolkit.universe import Asset, Sleeve
+
+_FEW = 8
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -36,6 +39,7 @@ class Roster:
             found = f"{', '.join(twice)} more than once" if twice else "no asset"
             raise ConfigError(f"The program was given {found}; give each asset once.")
         self.assets = tuple(assets)
+        self._size = len(given)
         self.given = pd.Index(given)
         self.index = pd.Index(sorted(given))
         self._position = {name: place for place, name in enumerate(sorted(given))}
@@ -51,15 +55,17 @@ class Roster:
         self.unit_rows = np.eye(len(given))
         days = sorted({membership.since for asset in known for membership in asset.memberships})
         self._changes = np.array(days, dtype="datetime64[ns]")
+        self._since = list(map(pd.Timestamp, days))
         codes = {sleeve: code for code, sleeve in enumerate(Sleeve)}
         ordered = sorted(known, key=lambda asset: asset.id)
         self._sleeves = np.array([[codes[a.sleeve_on(day)] for a in ordered] for day in days])
-        self._members: dict[tuple[Sleeve, ...], Flags] = {}
+        self._shares: dict[tuple[Sleeve, ...], Floats] = {}
         self._session: tuple[Any, Any] = (None, 0)
-        self._looked_up: tuple[Any, NDArray[np.intp]] = (self.given, self.place)
+        # Decisions of one backtest name their assets by a few indexes and views of them.
+        self._looked_up: list[tuple[pd.Index, NDArray[np.intp]]] = [(self.given, self.place)]
 
     def __len__(self) -> int:
-        return len(self.index)
+        return self._size
 
     def positions(self, names: Iterable[str], where: str = "A limit") -> NDArray[np.intp]:
         """Positions of assets by name, each named once.
@@ -69,21 +75,39 @@ class Roster:
         UnknownAssetError, DataError
             A name is unknown or repeated; `where` says whose names they are.
         """
-        if names is self.given:
-            return self.place
-        known, place = self._looked_up
-        if names is known:
-            return place
-        place = self._positions(names, where)
-        # Decisions of one backtest name their assets by the same few indexes.
-        if isinstance(names, pd.Index):
-            self._looked_up = (names, place)
+        if not isinstance(names, pd.Index):
+            return self._positions(list(names), where)
+        place = self._known(names)
+        if place is None:
+            same = names.equals(self.given)
+            place = self.place if same else self._positions(names.tolist(), where)
+            self._remember(names, place)
         return place
 
-    def _positions(self, names: Iterable[str], where: str) -> NDArray[np.intp]:
-        if isinstance(names, pd.Index) and names.equals(self.given):
-            return self.place
-        wanted = names.tolist() if isinstance(names, pd.Index) else list(names)
+    def alike(self, names: pd.Index, others: pd.Index) -> bool:
+        """Whether two indexes, the second one of known assets, are the same in the same order."""
+        place, known = self.positions(others), self._known(names)
+        if known is not None:
+            return known is place or np.array_equal(known, place)
+        same = names.equals(others)
+        if same:
+            self._remember(names, place)
+        return same
+
+    def _known(self, names: pd.Index) -> NDArray[np.intp] | None:
+        """Positions of names that were looked up lately."""
+        for known, place in self._looked_up:
+            # A copy of an index shares its array.
+            if known.is_(names) or known.array is names.array:
+                return place
+        return None
+
+    def _remember(self, names: pd.Index, place: NDArray[np.intp]) -> None:
+        if len(self._looked_up) == _FEW:
+            del self._looked_up[1:]
+        self._looked_up.append((names, place))
+
+    def _positions(self, wanted: list[str], where: str) -> NDArray[np.intp]:
         unknown = [str(name) for name in wanted if name not in self._position]
         if unknown:
             raise UnknownAssetError(
@@ -112,28 +136,32 @@ class Roster:
 
     def members(self, sleeves: Sequence[Sleeve], sessions: Any) -> Flags:
         """Whether each asset is in one of the sleeves, by session: (assets,) or (rows, assets)."""
-        if not len(self._changes):
+        return self.shares(sleeves, sessions) > 0.0
+
+    def shares(self, sleeves: Sequence[Sleeve], sessions: Any) -> Floats:
+        """The same in numbers, 1 for an asset that is."""
+        if not self._since:
             raise ConfigError(
                 "A limit speaks of sleeves, and the assets are plain ids without sleeves. Compile "
                 "the optimizer for assets of a universe, or limit named assets."
             )
         chosen = tuple(sleeves)
-        if chosen not in self._members:
-            wanted = np.array([sleeve in chosen for sleeve in Sleeve])
-            self._members[chosen] = wanted[self._sleeves]
-        row = self.period(sessions)
-        members: Flags = self._members[chosen][row]
-        return members
+        if chosen not in self._shares:
+            wanted = np.array([float(sleeve in chosen) for sleeve in Sleeve])
+            self._shares[chosen] = wanted[self._sleeves]
+        shares: Floats = self._shares[chosen][self.period(sessions)]
+        return shares
 
     def period(self, sessions: Any) -> Any:
         """Number of the period between changes of sleeves that a session, or each, lies in."""
-        if not len(self._changes):
+        if not self._since:
             return 0
-        if sessions is self._session[0]:
-            return self._session[1]
-        plain = sessions.to_datetime64() if isinstance(sessions, pd.Timestamp) else sessions
-        row = np.maximum(np.searchsorted(self._changes, plain, "right") - 1, 0)
-        self._session = (sessions, int(row) if isinstance(sessions, pd.Timestamp) else row)
+        if sessions is not self._session[0]:
+            if isinstance(sessions, pd.Timestamp):
+                row: Any = max(bisect_right(self._since, sessions) - 1, 0)
+            else:
+                row = np.maximum(np.searchsorted(self._changes, sessions, "right") - 1, 0)
+            self._session = (sessions, row)
         return self._session[1]
 
     def floats(self, values: pd.Series, where: str) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 
 from toolkit.errors import SolverError
 from toolkit.optimize.candidate import MeasuredCandidate
-from toolkit.optimize.coefficients import NotPolyhedral
+from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
 from toolkit.optimize.costs import Cost
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
@@ -98,7 +98,11 @@ class SharpeSearch:
         """Weights with the largest ratio under linear limits; None where there is no such answer."""
         rows = limit_rows(self._roster, facts, self._limits, allowance)
         try:
-            problem = standard_problem(self._roster, facts, MeanVariance(1.0), self._cost, rows)
+            candidate = CoefficientCandidate(self._roster, facts)
+            total: Coefficients = MeanVariance(1.0).expression(candidate)
+            if self._cost is not None:
+                total = total + self._cost.yearly(candidate)
+            problem = standard_problem(facts, total, rows)
         except NotPolyhedral:
             return None
         if rows.left_out.any() or problem.impossible:

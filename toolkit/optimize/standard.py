@@ -7,19 +7,21 @@ solvers take it; whether their answer is optimal is decided here, by weak dualit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from toolkit.optimize.candidate import tail_mean
 from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
-from toolkit.optimize.costs import Cost
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
-from toolkit.optimize.objectives import Objective
 from toolkit.optimize.roster import Flags, Floats, Roster
 
 _LAST_BITS = 1e-12
+
+_NOT_NEAR = 1e-5
+"""A violation that is above what passes as rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,25 @@ class StandardProblem:
         crossed = (self.lower - self.upper > _LAST_BITS).any()
         return bool(crossed or self.lower.sum() > 1.0 + 1e-9 or self.upper.sum() < 1.0 - 1e-9)
 
+    def empty(self, prices: Prices) -> bool:
+        """Whether multipliers prove that no portfolio is near to meeting bounds and rows.
+
+        Without an objective the optimum is 0, unless there is no portfolio: Farkas' lemma.
+        """
+        if (self.lower - self.upper > _NOT_NEAR).any():
+            return True
+        total = abs(prices.budget) + float(prices.rows.sum())
+        if not 0.0 < total < np.inf:
+            return False
+        none = np.zeros(len(self.linear))
+        free = replace(self, quadratic=None, linear=none, rates=none, constant=0.0, tail=None)
+        scaled = Prices(prices.budget / total, prices.rows / total)
+        return free.least(none, scaled) > _NOT_NEAR
+
+    def gradient(self, weights: Floats) -> Floats:
+        """Slope of the objective by asset, costs and tail aside."""
+        return self.linear if self.quadratic is None else self.linear + self.quadratic @ weights
+
     def value(self, weights: Floats) -> float:
         """The objective."""
         total = self.linear @ weights + self.rates @ np.abs(weights - self.holdings)
@@ -118,7 +139,8 @@ class StandardProblem:
         if self.tail is not None and prices.tail is not None:
             slope = slope - self.tail.factor * (prices.tail @ self.tail.scenarios)
         cost = self.rates + self.absolute.T @ prices.rows
-        corners = np.stack((self.lower, self.upper, np.clip(self.holdings, self.lower, self.upper)))
+        held = np.minimum(np.maximum(self.holdings, self.lower), self.upper)
+        corners = np.array((self.lower, self.upper, held))
         values = slope * corners + cost * np.abs(corners - self.holdings)
         return float(least + values.min(axis=0).sum())
 
@@ -156,6 +178,11 @@ class LimitRows:
     absolute: Floats
     bound: Floats
     left_out: Flags
+
+    @cached_property
+    def confines(self) -> bool:
+        """Whether a trade is limited at all."""
+        return bool(np.isfinite(self.room).any())
 
     def __add__(self, other: LimitRows) -> LimitRows:
         return LimitRows(
@@ -214,30 +241,24 @@ def _sorted_out(excess: Coefficients) -> LimitRows:
     )
 
 
-def standard_problem(
-    roster: Roster, facts: Facts, objective: Objective, cost: Cost | None, rows: LimitRows
-) -> StandardProblem:
-    """The problem of one decision.
+def standard_problem(facts: Facts, total: Coefficients, rows: LimitRows) -> StandardProblem:
+    """The problem of one decision: objective plus cost, and the rows of its limits.
 
     Raises
     ------
     NotPolyhedral
         The objective or the cost is not of the family.
     """
-    candidate = CoefficientCandidate(roster, facts)
-    total: Coefficients = objective.expression(candidate)
-    if cost is not None and not cost.free:
-        total = total + cost.yearly(candidate)
     if len(total.matrix) > 1:
         raise NotPolyhedral
     lower, upper = np.maximum(facts.lower, rows.lower), np.minimum(facts.upper, rows.upper)
-    if np.isfinite(rows.room).any():
+    if rows.confines:
         lower = np.maximum(lower, facts.holdings - rows.room)
         upper = np.minimum(upper, facts.holdings + rows.room)
     return StandardProblem(
         quadratic=total.quadratic,
         linear=total.matrix[0],
-        rates=np.zeros(len(roster)) if total.absolute is None else total.absolute[0],
+        rates=0.0 * facts.holdings if total.absolute is None else total.absolute[0],
         constant=float(total.constant[0]),
         holdings=facts.holdings,
         lower=lower,

@@ -103,7 +103,7 @@ class SymbolicCandidate(Candidate):
         if chosen not in self._sleeves:
 
             def members(facts: Facts) -> Floats:
-                return self._roster.members(chosen, facts.session).astype(float)
+                return self._roster.shares(chosen, facts.session)
 
             # The origin's share is a parameter of its own: a product of two would not be affine.
             share = self.parameter((), lambda facts: members(facts) @ _origin(facts))

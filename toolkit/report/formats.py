@@ -41,6 +41,11 @@ def measured(value: float | None, measure: str, digits: int = 1) -> str:
     return f"{text} days" if measure == "days" and text != UNDEFINED else text
 
 
+def recorded(value: object) -> object:
+    """What a run recorded, or that it did not."""
+    return "not recorded" if value is None else value
+
+
 def small(value: float | None) -> str:
     """Number near zero, in powers of ten: 2.2 times ten to the -13."""
     if value is None or not defined(value):

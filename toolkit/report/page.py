@@ -52,7 +52,7 @@ def render(record: RunRecord) -> str:
 
 
 def key_figures(record: RunRecord) -> str:
-    """Key figures and checks of a run: an HTML fragment for a notebook, in the notebook's colours.
+    """Power card, key figures and checks of a run: an HTML fragment in a notebook's colours.
 
     Raises
     ------
@@ -194,6 +194,7 @@ def _environment() -> Environment:
         plain=formats.plain,
         plural=formats.plural,
         ratio=formats.ratio,
+        recorded=formats.recorded,
         small=formats.small,
         words=formats.words,
     )

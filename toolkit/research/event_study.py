@@ -8,8 +8,9 @@ below twenty independent ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from statistics import NormalDist
 
@@ -21,6 +22,7 @@ from toolkit.backtest.beta_matched import first_priced
 from toolkit.data.announcement import CONTRACTS, Event, Kind
 from toolkit.errors import DataError
 from toolkit.panel import Panel
+from toolkit.research.bootstrap import Blocks, Estimate, bootstrap
 from toolkit.signals.style_factors import StyleFactors
 from toolkit.universe import Sleeve
 
@@ -113,14 +115,18 @@ class EventTest:
         Of the clusters' abnormal returns; None below twenty of them.
     p_value
         Two-sided, of the mean rank (Corrado); None below twenty clusters.
+    estimate
+        The mean with its interval and the probability of the ranks, which is 1 where mean and
+        ranks point to different sides; None below twenty clusters.
     """
 
     group: str
     window: str
     events: int
     clusters: int
-    mean: float | None
-    p_value: float | None
+    mean: float | None = None
+    p_value: float | None = None
+    estimate: Estimate | None = None
 
 
 def event_table(panel: Panel, events: Iterable[Event]) -> pd.DataFrame:
@@ -243,15 +249,31 @@ def event_tests(table: pd.DataFrame, groups: Sequence[str]) -> list[EventTest]:
     for group in groups:
         for window in WINDOWS:
             own = exact[(exact["group"] == group) & exact[window].notna()]
-            cluster = clusters(own["session"])
-            mean = own.groupby(cluster)[[window, f"rank_{window}"]].mean()
-            count, shown, p_value = len(mean), None, None
-            if count >= LEAST_CLUSTERS:
-                score = (mean[f"rank_{window}"].mean() - 0.5) * np.sqrt(12.0 * count)
-                shown = float(mean[window].mean())
-                p_value = 2.0 * NormalDist().cdf(-abs(float(score)))
-            found.append(EventTest(group, window, len(own), count, shown, p_value))
+            mean, count = over_clusters(own[window], own["session"])
+            if mean is None:
+                found.append(EventTest(group, window, len(own), count))
+                continue
+            ranks = own.groupby(clusters(own["session"]))[f"rank_{window}"].mean()
+            score = float(ranks.mean() - 0.5) * math.sqrt(12.0 * count)
+            p_value = 2.0 * NormalDist().cdf(-abs(score))
+            agreed = replace(mean, p_value=p_value if score * mean.value > 0.0 else 1.0)
+            found.append(
+                EventTest(group, window, len(own), count, mean.value, p_value, estimate=agreed)
+            )
     return found
+
+
+def over_clusters(values: pd.Series, sessions: pd.Series) -> tuple[Estimate | None, int]:
+    """Mean over the clusters of events, each the mean of its own; and the number of clusters.
+
+    None below twenty of them. Events without a value are left out; clusters are drawn again for
+    interval and probability.
+    """
+    known = values.notna()
+    means = values[known].groupby(clusters(sessions[known])).mean().to_numpy(dtype=float)
+    if len(means) < LEAST_CLUSTERS:
+        return None, len(means)
+    return bootstrap(lambda drawn: float(drawn.mean()), means, Blocks(length=1)), len(means)
 
 
 def clusters(sessions: pd.Series, days: int = 7) -> pd.Series:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from toolkit.errors import ConfigError, UnknownFieldError
 from toolkit.panel import Panel
 from toolkit.signals.price import Momentum
+from toolkit.signals.reading import Gauge
 from toolkit.signals.signal import Signal
 from toolkit.strategy import share_equally
 from toolkit.universe import MINERS, Sleeve
@@ -27,6 +29,11 @@ HORIZONS = (1, 5, 21, 63)
 SMALLEST_CROSS_SECTION = 5
 SMALLEST_SAMPLE = 60
 _NORMAL_95 = 1.959963984540054
+
+Counted = Literal["rises", "thresholds", "signs"]
+"""What an event of a signal is: a rise, of one that rises with events; a threshold crossed, of a gauge
+that has any; a change of sign, of every other level, which says little of one that is never negative.
+"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,9 @@ class Scorecard:
         Mean change of the signal's ranks from session to session, a year: 1 is a complete change
         of order. None where nothing was ranked.
     events
-        Sessions on which the value of any asset changed its sign, or the one value changed it.
+        Sessions on which the value of any asset, or the one value, moved in the way that counts.
+    counted
+        What that way is.
     momentum_correlation
         Rank correlation with plain momentum of 126 sessions, of the same assets or of the miners
         less bitcoin; None where it is undefined.
@@ -80,12 +89,13 @@ class Scorecard:
     scores: tuple[Score, ...]
     turnover: float | None
     events: int
+    counted: Counted
     momentum_correlation: float | None
     missing: str = ""
 
 
 def scorecards(
-    signals: Mapping[str, Signal],
+    signals: Mapping[str, Signal | Gauge],
     panel: Panel,
     horizons: Sequence[int] = HORIZONS,
     first: pd.Timestamp | None = None,
@@ -94,6 +104,8 @@ def scorecards(
 
     Parameters
     ----------
+    signals
+        By name; a gauge is a signal with the thresholds that it is read by.
     horizons
         Sessions, increasing.
     first
@@ -108,13 +120,15 @@ def scorecards(
         raise ConfigError(f"horizons = {tuple(horizons)}: expected whole sessions, 1 or more.")
     market, since = _Market(panel), panel.sessions[0] if first is None else first
     cards = []
-    for name, signal in signals.items():
+    for name, given in signals.items():
+        signal = given.signal if isinstance(given, Gauge) else given
         try:
             values = signal.compute(panel)
         except UnknownFieldError as error:
-            cards.append(_absent(name, str(error)))
+            cards.append(_absent(name, given, str(error)))
         else:
-            cards.append(_card(name, values[since:].reindex(values.index), market, horizons))
+            known = market.eligible_only(values[since:].reindex(values.index))
+            cards.append(_card(name, given, known, market, horizons))
     return cards
 
 
@@ -133,6 +147,12 @@ class _Market:
         miners = (held * returns).sum(axis=1, min_count=1)
         self.spread = pd.Series(np.log1p(miners) - np.log1p(bitcoin), panel.sessions)
 
+    def eligible_only(self, values: pd.DataFrame) -> pd.DataFrame:
+        """A signal where its assets may be held; of the whole market as it is."""
+        if values.shape[1] == 1:
+            return values
+        return values.reindex(columns=self.prices.columns).where(self.eligible)
+
     def forward(self, horizon: int) -> pd.DataFrame:
         """Return of each asset from the close after the decision over the horizon."""
         # Whoever held until a closing keeps what it paid: its loss belongs to the record.
@@ -145,13 +165,19 @@ class _Market:
         return total.shift(-1 - horizon)
 
 
-def _absent(name: str, why: str) -> Scorecard:
-    return Scorecard(name, "not available", (), None, 0, None, why)
+def _absent(name: str, given: Signal | Gauge, why: str) -> Scorecard:
+    return Scorecard(name, "not available", (), None, 0, _counted(given), None, why)
 
 
-def _card(name: str, values: pd.DataFrame, market: _Market, horizons: Sequence[int]) -> Scorecard:
+def _card(
+    name: str,
+    given: Signal | Gauge,
+    values: pd.DataFrame,
+    market: _Market,
+    horizons: Sequence[int],
+) -> Scorecard:
     if values.isna().to_numpy().all():
-        return _absent(name, "it has no value on any of these sessions.")
+        return _absent(name, given, "it has no value on any of these sessions.")
     if values.shape[1] == 1:
         value = values.iloc[:, 0].replace([np.inf, -np.inf], np.nan)
         scores = tuple(_over_time(value, market.forward_spread(h), h) for h in horizons)
@@ -159,29 +185,45 @@ def _card(name: str, values: pd.DataFrame, market: _Market, horizons: Sequence[i
         ranks = pd.DataFrame({"rank": value.rank(pct=True)})
         both = pd.concat([value, trend], axis=1).dropna()
         momentum = _correlation(both.iloc[:, 0], both.iloc[:, 1])
-        judged, signs = "over time", _signs(values)
+        judged = "over time"
     else:
-        known = values.reindex(columns=market.prices.columns).where(market.eligible)
-        scores = tuple(_across(known, market.forward(h), h) for h in horizons)
-        ranks = known.rank(axis=1, pct=True)
-        shared = _by_session(known, market.momentum).dropna()
+        scores = tuple(_across(values, market.forward(h), h) for h in horizons)
+        ranks = values.rank(axis=1, pct=True)
+        shared = _by_session(values, market.momentum).dropna()
         momentum = float(shared.mean()) if len(shared) else None
-        judged, signs = "across assets", _signs(known)
+        judged = "across assets"
     moves = ranks.diff().abs().to_numpy()
     per_year = market.panel.periods_per_year
-    turned = (signs != signs.shift(1)) & signs.notna() & signs.shift(1).notna()
     return Scorecard(
         name=name,
         judged=judged,
         scores=scores,
         turnover=float(np.nanmean(moves) * per_year) if np.isfinite(moves).any() else None,
-        events=int(turned.any(axis=1).sum()),
+        events=_events(given, values),
+        counted=_counted(given),
         momentum_correlation=momentum,
     )
 
 
-def _signs(values: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(np.sign(values.to_numpy(dtype=float)), values.index, values.columns)
+def _counted(given: Signal | Gauge) -> Counted:
+    if isinstance(given, Gauge):
+        return "signs" if given.low is given.high is None else "thresholds"
+    return "rises" if given.rises_with_events else "signs"
+
+
+def _events(given: Signal | Gauge, values: pd.DataFrame) -> int:
+    """Sessions with an event, by the way that counts; an asset's first value is none."""
+    level, counted = values.to_numpy(dtype=float), _counted(given)
+    if counted == "rises":
+        moved = np.diff(level, axis=0) > 0.0
+    else:
+        low, high = 0.0, 0.0
+        if isinstance(given, Gauge) and counted == "thresholds":
+            low = -np.inf if given.low is None else given.low
+            high = np.inf if given.high is None else given.high
+        side = np.where(np.isnan(level), np.nan, (level > high) * 1.0 - (level < low))
+        moved = np.abs(np.diff(side, axis=0)) > 0.0
+    return int(moved.any(axis=1).sum())
 
 
 def _across(values: pd.DataFrame, forward: pd.DataFrame, horizon: int) -> Score:
@@ -246,6 +288,7 @@ def scorecard_table(cards: Sequence[Scorecard]) -> pd.DataFrame:
         momentum = card.momentum_correlation
         row["turnover"] = "-" if card.turnover is None else f"{card.turnover:.1f}"
         row["events"] = str(card.events)
+        row["counted"] = card.counted
         row["momentum"] = "-" if momentum is None else f"{momentum:+.2f}"
         rows.append(row)
     return pd.DataFrame(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 
 Confidence = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
 """How sure, above 0 and up to 1: certain."""
+
+_ALIKE = 1e-10
+"""Smallest spread, of 1, of a combination of views that are told apart."""
 
 
 @component
@@ -47,6 +50,38 @@ class View:
                 f"View {self.portfolio} of {self.expected_return}: expected finite numbers, and at "
                 "least one weight that is not 0."
             )
+
+
+@dataclass(frozen=True)
+class Views:
+    """Portfolios that views are on, as an array.
+
+    Parameters
+    ----------
+    portfolios
+        Views x assets.
+    names
+        What a message calls each of them.
+    """
+
+    portfolios: Floats
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, portfolios: Sequence[Mapping[str, float]], assets: pd.Index) -> Views:
+        """Portfolios by asset, on the columns of some assets."""
+        weights = np.zeros((len(portfolios), len(assets)))
+        for row, portfolio in enumerate(portfolios):
+            for name, weight in portfolio.items():
+                if name not in assets:
+                    raise UnknownAssetError(f"A view names {name!r}. {suggestion(name, assets)}")
+                weights[row, assets.get_loc(name)] = weight
+        weights.setflags(write=False)
+        return cls(weights, tuple(map(str, portfolios)))
+
+    def named(self, places: NDArray[np.int64]) -> str:
+        """Some of them, for a message."""
+        return " and ".join(self.names[place] for place in places.tolist())
 
 
 @dataclass(frozen=True)
@@ -133,7 +168,10 @@ def posterior(
         raise ConfigError(f"tau = {tau} must be positive and finite.")
     uncertain = tau * spread
     if views:
-        means, uncertain = _updated(means, uncertain, views, prior.index)
+        told = np.array([view.expected_return for view in views])
+        confidence = np.array([view.confidence for view in views])
+        on = Views.of([view.portfolio for view in views], prior.index)
+        means, uncertain = updated(means, uncertain, on, told, confidence)
     total = spread + uncertain
     return Posterior(
         pd.Series(means, prior.index),
@@ -141,35 +179,50 @@ def posterior(
     )
 
 
-def _updated(
-    means: Floats, uncertain: Floats, views: Sequence[View], assets: pd.Index
+def updated(
+    means: Floats, uncertain: Floats, views: Views, told: Floats, confidence: Floats
 ) -> tuple[Floats, Floats]:
-    portfolios = np.zeros((len(views), len(assets)))
-    for row, view in enumerate(views):
-        for name, weight in view.portfolio.items():
-            if name not in assets:
-                raise UnknownAssetError(f"A view names {name!r}. {suggestion(name, assets)}")
-            portfolios[row, assets.get_loc(name)] = weight
-    confidence = np.array([view.confidence for view in views])
-    told = np.array([view.expected_return for view in views])
+    """Means and their covariance after views: arrays, of several occasions at once where wanted.
+
+    Parameters
+    ----------
+    means, uncertain
+        Expected returns before, and the covariance they are uncertain by: (occasions x) assets,
+        and (occasions x) assets x assets. The means after do not depend on the scale of the latter.
+    views
+        Portfolios that the views are on.
+    told, confidence
+        What each view expects of its portfolio, and how sure it is: (occasions x) views. At a
+        confidence of 0 there is no view.
+
+    Raises
+    ------
+    DataError
+        A portfolio without risk, or views that are certain and repeat or contradict one another.
+    """
+    portfolios = views.portfolios
     prior_spread = portfolios @ uncertain @ portfolios.T
-    scale = np.sqrt(np.diag(prior_spread))
+    scale = np.sqrt(np.maximum(np.diagonal(prior_spread, axis1=-2, axis2=-1), 0.0))
     if (scale <= 0.0).any():
-        empty = views[int(np.argmin(scale))].portfolio
+        empty = views.named(np.argwhere(scale <= 0.0)[:1, -1])
         raise DataError(f"The view on {empty} is on a portfolio without risk; leave it out.")
     # In units of each view's own spread, what is left of its variance and what doubts add sum to 1.
     weight = np.sqrt(confidence) / scale
-    joint = weight[:, None] * prior_spread * weight + np.diag(1.0 - confidence)
+    doubt = (1.0 - confidence)[..., None] * np.eye(len(portfolios))
+    joint = weight[..., :, None] * prior_spread * weight[..., None, :] + doubt
     spreads, directions = np.linalg.eigh(joint)
-    if spreads[0] < 1e-10:
-        together = np.flatnonzero(np.abs(directions[:, 0]) > 1e-3)
-        named = " and ".join(str(views[place].portfolio) for place in together.tolist())
+    if spreads.min() < _ALIKE:
+        direction = directions[spreads[..., 0] < _ALIKE][0] if joint.ndim > 2 else directions
+        together = views.named(np.flatnonzero(np.abs(direction[:, 0]) > 1e-3))
         raise DataError(
-            f"The views on {named} are certain, and repeat or contradict one another; lower a "
+            f"The views on {together} are certain, and repeat or contradict one another; lower a "
             "confidence below 1."
         )
-    gain = np.linalg.solve(joint, weight[:, None] * (portfolios @ uncertain)).T * weight
-    return means + gain @ (told - portfolios @ means), uncertain - gain @ portfolios @ uncertain
+    moved = weight[..., None] * (portfolios @ uncertain)
+    gain = np.linalg.solve(joint, moved).mT * weight[..., None, :]
+    beyond = told - means @ portfolios.T
+    means = means + (gain @ beyond[..., None])[..., 0]
+    return means, uncertain - gain @ portfolios @ uncertain
 
 
 def _demand_known(names: pd.Index, covariance: pd.DataFrame) -> None:

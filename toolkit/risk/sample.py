@@ -31,7 +31,10 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Sample:
-    """Returns of the assets with enough history, 0 where there is none."""
+    """Returns of the assets with enough history, 0 where there is none.
+
+    Of several samples at once the arrays have one more axis in front.
+    """
 
     assets: pd.Index
     values: Floats
@@ -108,24 +111,25 @@ def pairwise(sample: Sample, weights: Floats, mean: Floats) -> Floats:
     centred = (sample.values - mean) * sample.present
     weighted = centred * weights[:, None]
     total = weights @ sample.present
-    variances = (weighted * centred).sum(axis=0) / np.where(total > 0.0, total, 1.0)
-    products = weighted.T @ centred
+    variances = (weighted * centred).sum(axis=-2) / np.where(total > 0.0, total, 1.0)
+    products = weighted.mT @ centred
     # Sum of squares of the row's asset over the sessions of both; the transpose has the column's.
-    squares = (weighted * centred).T @ sample.present
-    norms = np.sqrt(squares * squares.T)
+    squares = (weighted * centred).mT @ sample.present
+    norms = np.sqrt(squares * squares.mT)
     defined = (norms > 0.0) & (sample.together >= SMALLEST_OVERLAP)
     correlation = np.where(defined, products / np.where(defined, norms, 1.0), 0.0)
-    np.fill_diagonal(correlation, 1.0)
+    own = np.arange(correlation.shape[-1])
+    correlation[..., own, own] = 1.0
     deviations = np.sqrt(variances)
-    covariance: Floats = correlation * deviations[:, None] * deviations
-    return (covariance + covariance.T) / 2.0
+    covariance: Floats = correlation * deviations[..., :, None] * deviations[..., None, :]
+    return (covariance + covariance.mT) / 2.0
 
 
 def estimate_of(
     sample: Sample, covariance: Floats, fallbacks: Mapping[str, str] | None = None
 ) -> CovarianceEstimate:
     """The estimate of an annual covariance, repaired where that is needed."""
-    repaired, repair = _semidefinite((covariance + covariance.T) / 2.0)
+    repaired, repair = semidefinite((covariance + covariance.T) / 2.0)
     return CovarianceEstimate(
         matrix=pd.DataFrame(repaired, index=sample.assets, columns=sample.assets),
         repair=repair,
@@ -134,22 +138,26 @@ def estimate_of(
     )
 
 
-def _semidefinite(covariance: Floats) -> tuple[Floats, float]:
+def semidefinite(covariance: Floats) -> tuple[Floats, float]:
     """The covariance with its correlations made positive definite where one eigenvalue is negative.
 
     Eigenvalues are raised to `REPAIRED`; the second number is the largest negative one. Correlations
     and not covariances, so that the variance of a quiet asset is not swamped by the rounding of a
-    wild one; they are brought back to a diagonal of 1.
+    wild one; they are brought back to a diagonal of 1. Of several at once, one more axis in front,
+    each is repaired by itself.
     """
-    deviations = np.sqrt(np.diag(covariance))
+    if not covariance.size:
+        return covariance, 0.0
+    deviations = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
     scale = np.where(deviations > 0.0, deviations, 1.0)
-    correlation = covariance / scale[:, None] / scale
-    if not len(scale):
-        return covariance, 0.0
+    correlation = covariance / scale[..., :, None] / scale[..., None, :]
     values, vectors = np.linalg.eigh(correlation)
-    if values[0] >= -_ROUNDING * len(scale):
+    broken = values[..., 0] < -_ROUNDING * scale.shape[-1]
+    if not broken.any():
         return covariance, 0.0
-    clipped = (vectors * np.maximum(values, REPAIRED)) @ vectors.T
-    diagonal = np.sqrt(np.where(deviations > 0.0, np.diag(clipped), 1.0))
-    repaired = clipped / diagonal[:, None] / diagonal * deviations[:, None] * deviations
-    return (repaired + repaired.T) / 2.0, -float(values[0])
+    clipped = (vectors * np.maximum(values, REPAIRED)[..., None, :]) @ vectors.mT
+    left = np.diagonal(clipped, axis1=-2, axis2=-1)
+    resized = deviations / np.sqrt(np.where(deviations > 0.0, left, 1.0))
+    repaired = clipped * resized[..., :, None] * resized[..., None, :]
+    repaired = np.where(broken[..., None, None], (repaired + repaired.mT) / 2.0, covariance)
+    return repaired, -float(values.min())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,8 @@ class ContractedMegawatts(Signal):
     the weights make of it lies between the bounds of `StageWeights`. A contract that ends is not
     taken off.
     """
+
+    rises_with_events: ClassVar[bool] = True
 
     stages: StageWeights = StageWeights()
 
@@ -133,6 +135,8 @@ class DisclosureCount(Signal):
     0 where nothing was told; NaN as in `ContractedMegawatts`. Announcements without critical MW do
     not count.
     """
+
+    rises_with_events: ClassVar[bool] = True
 
     kind: Literal["colocation", "gpu_cloud"] = "colocation"
     halflife_days: Positive = 60.0

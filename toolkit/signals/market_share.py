@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -15,9 +16,11 @@ from toolkit.clock import ends_of
 from toolkit.errors import ConfigError, InsufficientHistoryError
 from toolkit.panel import Panel
 from toolkit.signals.signal import Signal
-from toolkit.signals.specifications import Specification, ai_share
+from toolkit.signals.specifications import Exposure, Specification, ai_share
 from toolkit.signals.style_factors import StyleFactors
 from toolkit.units import Fraction, component
+
+Floats = NDArray[np.float64]
 
 BROAD_EQUITY, SEMICONDUCTORS = "broad_equity", "semiconductors"
 """Fields with the price of a fund of the broad market, and of one of semiconductor shares."""
@@ -80,11 +83,13 @@ class MarketShare(Signal):
 
     Notes
     -----
-    In [0, 1]: a share of explained variance, neither of revenue nor of capacity. Each session's
-    value comes from returns up to that session. NaN before a miner has a whole window, where it is
-    no miner, and where R-squared or the agreement is too small; band and R-squared are shown
-    still. A miner whose other legacy miners are fewer than two has the specifications of bitcoin
-    only, and no share unless there are at least two of them.
+    In [0, 1]: a share of explained variance, neither of revenue nor of capacity. Each session's value
+    comes from returns up to that session. NaN before a miner has a whole window, where it is no
+    miner, and where R-squared or the agreement is too small; band and R-squared are shown still.
+    Intervals are conditional on the factors of the window: they tell how well its loadings are
+    known, not how far its factors' variances are from those of other years (docs/signals.md). A
+    miner whose other legacy miners are fewer than two has the specifications of bitcoin only, and
+    no share unless there are at least two of them.
     """
 
     specifications: tuple[Specification, ...] = SPECIFICATIONS
@@ -102,7 +107,8 @@ class MarketShare(Signal):
 
     def compute(self, panel: Panel) -> pd.DataFrame:
         """AI's share of explained risk: sessions x assets."""
-        return self.estimate(panel).market_share
+        found = panel.derived((self, "share"), lambda: _Ways.of(self, panel, errors=False).share())
+        return found.copy(deep=False)
 
     def estimate(self, panel: Panel) -> ShareEstimate:
         """Share, band, R-squared and span at each session."""
@@ -112,35 +118,65 @@ class MarketShare(Signal):
         return replace(found, **frames)
 
 
+@dataclass(frozen=True)
+class _Ways:
+    """What each specification in use says of a panel."""
+
+    signal: MarketShare
+    factors: StyleFactors
+    used: tuple[Specification, ...]
+    exposures: tuple[Exposure, ...]
+
+    @classmethod
+    def of(cls, signal: MarketShare, panel: Panel, *, errors: bool) -> _Ways:
+        """Of the specifications whose fields the panel has; bands need errors, shares do not."""
+        factors = StyleFactors(panel)
+        used = tuple(way for way in signal.specifications if way.available(panel))
+        return cls(signal, factors, used, tuple(way.exposure(factors, errors) for way in used))
+
+    def shares(self, angles: Iterable[Floats]) -> Spread:
+        """Of the shares at an angle of each."""
+        return Spread(
+            [
+                ai_share(angle, exposure.correlation, way.split)
+                for way, exposure, angle in zip(self.used, self.exposures, angles, strict=True)
+            ]
+        )
+
+    @cached_property
+    def points(self) -> Spread:
+        """Of the shares without sampling noise."""
+        return self.shares(exposure.angle for exposure in self.exposures)
+
+    @cached_property
+    def fits(self) -> Spread:
+        """Of R-squared."""
+        return Spread([exposure.r_squared for exposure in self.exposures])
+
+    def share(self) -> pd.DataFrame:
+        """The middle share where it is to be relied on."""
+        span = self.points.highest - self.points.lowest
+        # One or two of many specifications have no middle.
+        unsure = 2 * self.points.count < len(self.used)
+        unsure |= ~(self.fits.median >= self.signal.least_r_squared)
+        unsure |= ~(span <= self.signal.most_span)
+        return self.shown(np.where(unsure, np.nan, self.points.median))
+
+    def shown(self, values: Floats) -> pd.DataFrame:
+        """Values where an asset is a miner: sessions x assets."""
+        return self.factors.on_clock(np.where(self.factors.is_miner().to_numpy(), values, np.nan))
+
+
 def _estimate(panel: Panel, signal: MarketShare) -> ShareEstimate:
-    factors = StyleFactors(panel)
-    used = tuple(way for way in signal.specifications if way.available(panel))
-    shares, lows, highs, fits = [], [], [], []
-    for way in used:
-        exposure = way.exposure(factors)
-        low, high = exposure.interval(signal.confidence)
-        shares.append(ai_share(exposure.angle, exposure.correlation, way.split))
-        lows.append(ai_share(low, exposure.correlation, way.split))
-        highs.append(ai_share(high, exposure.correlation, way.split))
-        fits.append(exposure.r_squared)
-    share, fit, band_low, band_high = Spread(shares), Spread(fits), Spread(lows), Spread(highs)
-    span = share.highest - share.lowest
-    # One or two of many specifications have no middle.
-    unsure = 2 * share.count < len(used)
-    unsure |= ~(fit.median >= signal.least_r_squared) | ~(span <= signal.most_span)
-    sure = np.where(unsure, np.nan, share.median)
-    mines = factors.is_miner().to_numpy()
-
-    def shown(values: NDArray[np.float64]) -> pd.DataFrame:
-        return factors.on_clock(np.where(mines, values, np.nan))
-
+    ways = _Ways.of(signal, panel, errors=True)
+    lows, highs = zip(*(one.interval(signal.confidence) for one in ways.exposures), strict=True)
     return ShareEstimate(
-        market_share=shown(sure),
-        band_low=shown(band_low.lowest),
-        band_high=shown(band_high.highest),
-        r_squared=shown(fit.median),
-        span=shown(span),
-        specifications=tuple(way.name for way in used),
+        market_share=ways.share(),
+        band_low=ways.shown(ways.shares(lows).lowest),
+        band_high=ways.shown(ways.shares(highs).highest),
+        r_squared=ways.shown(ways.fits.median),
+        span=ways.shown(ways.points.highest - ways.points.lowest),
+        specifications=tuple(way.name for way in ways.used),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,8 @@ class PivotDetector(Signal):
 
     An alarm does not tell which of the two loadings moved, nor why.
     """
+
+    rises_with_events: ClassVar[bool] = True
 
     contracts: Signal | None = None
     specification: Specification = Specification(sessions=84)

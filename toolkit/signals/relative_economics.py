@@ -126,13 +126,14 @@ class KappaSpread(PublishedSignal):
 
     Notes
     -----
-    One column, named by the statistic: a series of the sector, since no miner's own machines and
-    power prices are known. It is the fleet's mean machine that mines, at its efficiency by the
-    machines and the difficulty known each day. A day's row holds what was public at its end and is
-    public itself an hour later, with its hash price: so a rent, public at the end of the New York
-    day of its publication, reaches the decision of the second day after. NaN before the first rent
-    (September 2022) or 400 days after the last one, where the average has an absent day, and where
-    the last day is more than ten days old.
+    One column, named by the statistic: a series of the sector, since no miner's own machines and power
+    prices are in the shipped data; `MinerKappaSpread` is for those that a table tells. It is the
+    fleet's mean machine that mines, at its efficiency by the machines and the difficulty known
+    each day. A day's row holds what was public at its end and is public itself an hour later, with
+    its hash price: so a rent, public at the end of the New York day of its publication, reaches
+    the decision of the second day after. NaN before the first rent (September 2022) or 400 days
+    after the last one, where the average has an absent day, and where the last day is more than
+    ten days old.
 
     Its level is made of assumptions, and they are ours. The published ranges are 12 to 24 months of
     lead, 6 to 11 million USD per MW of critical IT power, net margins of 0.80 to 0.85; renewal at
@@ -176,7 +177,7 @@ class KappaSpread(PublishedSignal):
 
         Columns: ``hash_price`` (averaged), ``efficiency`` (J/TH at the meter), ``power_price``
         (USD/MWh) and ``rent`` (USD per kW-month). A miner whose machines and power price are on
-        record has conditions of its own: these, with two columns replaced.
+        record has conditions of its own, with two columns replaced: `MinerKappaSpread`.
         """
         hash_price = daily_amounts(panel, "hash_price")
         average = trailing_mean(hash_price.column(), self.average_days)

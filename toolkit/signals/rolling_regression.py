@@ -53,7 +53,10 @@ class RollingFit:
 
 
 def rolling_regression(
-    responses: pd.DataFrame, factors: Mapping[str, pd.DataFrame], window: Window | None = None
+    responses: pd.DataFrame,
+    factors: Mapping[str, pd.DataFrame],
+    window: Window | None = None,
+    errors: bool = True,
 ) -> RollingFit:
     """Least squares with a constant, on the window that ends at each row.
 
@@ -65,6 +68,8 @@ def rolling_regression(
         Regressors by name: a frame of the same rows with a column a series, or with one column.
     window
         Its length, and how it is cut into blocks.
+    errors
+        Whether to compute the covariance of the coefficients, which is most of the work; NaN if not.
 
     Notes
     -----
@@ -96,7 +101,7 @@ def rolling_regression(
             "Start the data earlier, or choose a shorter window."
         )
     names = tuple(factors)
-    fit = fit_windows(_stacked(responses, factors, window), window)
+    fit = fit_windows(_stacked(responses, factors, window), window, errors)
     ends = pd.DatetimeIndex(responses.index[window.sessions - 1 :])
     _check(fit, ends, responses.columns, names)
 

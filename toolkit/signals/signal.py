@@ -6,6 +6,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
@@ -19,6 +20,9 @@ class Signal(ABC):
     ``compute`` returns sessions x assets, or sessions x one column for the whole market. Row t
     uses what was public at t's decision. NaN means no opinion. Signals add, subtract and multiply.
     """
+
+    rises_with_events: ClassVar[bool] = False
+    """Whether it rises when something happens, an announcement or an alarm, and never else."""
 
     @abstractmethod
     def compute(self, panel: Panel) -> pd.DataFrame:

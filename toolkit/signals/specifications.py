@@ -115,20 +115,25 @@ class Specification:
             found[_CONTROL] = factors.priced_by(self.control)
         return found
 
-    def exposure(self, factors: StyleFactors) -> Exposure:
+    def exposure(self, factors: StyleFactors, errors: bool = True) -> Exposure:
         """Each miner's exposure to mining and AI in the window that ends at each session.
 
         NaN where the window lacks returns, and everywhere where there are fewer sessions than one.
+        Its errors are most of the work.
         """
         # The split changes nothing before the end.
         alike = replace(self, split="in_proportion")
-        return factors.panel.derived(alike, lambda: alike._exposure(factors))
+        return factors.panel.derived(
+            (alike, errors), lambda: alike._exposure(factors, errors=errors)
+        )
 
-    def _exposure(self, factors: StyleFactors) -> Exposure:
+    def _exposure(self, factors: StyleFactors, *, errors: bool) -> Exposure:
         shape = (len(factors.rows), len(factors.miners))
         if shape[0] < self.sessions or shape[1] == 0:
             return Exposure.none(shape)
-        fit = rolling_regression(factors.returns(), self.regressors(factors), self.window)
+        fit = rolling_regression(
+            factors.returns(), self.regressors(factors), self.window, errors=errors
+        )
         names = fit.factors
         mining = [number for number, name in enumerate(names) if name.startswith("mining")]
         ai = names.index(_AI)
@@ -144,11 +149,11 @@ class Specification:
         summed = np.zeros((2, len(names)))
         summed[0, mining], summed[1, ai] = 1.0, 1.0
         loading = np.einsum("gk,tnk->gtn", summed, fit.coefficients) * spread
-        noise = np.einsum("gk,tnkl,hl->ghtn", summed, fit.covariance, summed)
-        return Exposure(
-            loading, noise * spread[:, None] * spread[None], together, fit.r_squared,
-            fit.degrees_of_freedom,
-        )  # fmt: skip
+        noise = np.full((2, 2, *shape), np.nan)
+        if errors:
+            noise = np.einsum("gk,tnkl,hl->ghtn", summed, fit.covariance, summed)
+            noise *= spread[:, None] * spread[None]
+        return Exposure(loading, noise, together, fit.r_squared, fit.degrees_of_freedom)
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ class Exposure:
     loading
         Coefficient times standard deviation of the factor: (mining, AI) x sessions x miners.
     noise
-        Covariance of the loadings: 2 x 2 x sessions x miners.
+        Covariance of the loadings, NaN without errors: 2 x 2 x sessions x miners.
     correlation
         Of the factors.
     r_squared
@@ -201,7 +206,10 @@ class Exposure:
         return np.asarray(np.sqrt(np.maximum(across, 0.0)) / (mining**2 + ai**2))
 
     def interval(self, confidence: float) -> tuple[Array, Array]:
-        """Angles between which the true one lies with a probability."""
+        """Angles between which the true one lies with a probability, given the window's factors.
+
+        The true loadings at the factors' standard deviations in the window, not in all years.
+        """
         width = stdtrit(self.degrees_of_freedom, 0.5 + 0.5 * confidence) * self.angle_error
         return self.angle - width, self.angle + width
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from toolkit.panel import Panel
 from toolkit.signals.daily import by_day
+from toolkit.signals.economics_outlook import EconomicsOutlook, economics_outlook
 from toolkit.signals.reading import Reading, readings
 from toolkit.signals.retarget import RetargetOutlook, next_retarget
 
@@ -31,11 +32,14 @@ class NetworkStatus:
     simulated: bool
     signals: tuple[Reading, ...]
     next_retarget: RetargetOutlook | None
+    relative_economics: EconomicsOutlook | None
     absent_days: Mapping[str, tuple[date, ...]]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values: days and moments in ISO form, None where there is no reading."""
-        content = asdict(self)
+        economics = self.relative_economics
+        content = asdict(replace(self, relative_economics=None))
+        content["relative_economics"] = None if economics is None else economics.as_json()
         content["asof"] = self.asof.isoformat()
         for reading in content["signals"]:
             reading["since"] = _iso(reading["since"])
@@ -64,7 +68,12 @@ def network_status(panel: Panel) -> NetworkStatus:
     signals = tuple(readings(panel))
     absent = {name: days for name in DAILY if (days := absent_days(panel, name))}
     return NetworkStatus(
-        panel.sessions[-1].date(), panel.simulated, signals, next_retarget(panel), absent
+        asof=panel.sessions[-1].date(),
+        simulated=panel.simulated,
+        signals=signals,
+        next_retarget=next_retarget(panel),
+        relative_economics=economics_outlook(panel),
+        absent_days=absent,
     )
 
 

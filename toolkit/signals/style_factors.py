@@ -28,6 +28,8 @@ _VOLATILITY_SESSIONS = 63
 class StyleFactors:
     """Returns of miners and of what they may follow, by New York session.
 
+    Baskets are kept by the panel for whoever asks again, who must not change them.
+
     Parameters
     ----------
     panel
@@ -94,6 +96,10 @@ class StyleFactors:
             Weigh each by the inverse of its volatility over 63 sessions up to the one before;
             equal weights otherwise.
         """
+        key = StyleFactors.legacy_basket, inverse_volatility
+        return self.panel.derived(key, lambda: self._legacy_basket(inverse_volatility))
+
+    def _legacy_basket(self, inverse_volatility: bool) -> pd.DataFrame:
         returns = self.returns()
         legacy = self._of_miners(self._sessions.members([Sleeve.LEGACY_MINERS])).to_numpy()
         weights = np.ones(returns.shape)
@@ -130,6 +136,9 @@ class StyleFactors:
 
     def ai_basket(self) -> pd.DataFrame:
         """Mean return of the names that are AI infrastructure on each session: one column."""
+        return self.panel.derived(StyleFactors.ai_basket, self._ai_basket)
+
+    def _ai_basket(self) -> pd.DataFrame:
         members = self._sessions.members([Sleeve.AI_INFRASTRUCTURE]).to_numpy()
         returns = self._returns.to_numpy()
         counted = members & ~np.isnan(returns)

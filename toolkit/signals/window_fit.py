@@ -68,7 +68,7 @@ class WindowFits:
     enough
         Whether they are enough; what is not must not be read.
     coefficients, covariance
-        Of the factors.
+        Of the factors; the latter NaN where no errors were asked for.
     cross
         Sums of products of the factors about their means.
     r_squared
@@ -89,13 +89,15 @@ class WindowFits:
     inflation: Array
 
 
-def fit_windows(data: Array, window: Window) -> WindowFits:
+def fit_windows(data: Array, window: Window, errors: bool = True) -> WindowFits:
     """Regressions of every whole window.
 
     Parameters
     ----------
     data
         Ones, the series and its factors: (2 + factors) x rows x series, all 0 on incomplete rows.
+    errors
+        Whether to compute the covariance of the coefficients, which is most of the work.
     """
     windows, series = data.shape[1] - window.sessions + 1, data.shape[2]
     at_once = max(1, _AT_ONCE // data.shape[1])
@@ -106,7 +108,7 @@ def fit_windows(data: Array, window: Window) -> WindowFits:
     for place in range(0, series, at_once):
         columns = order[place : place + at_once]
         start = max(0, int(np.argmax(present[:, columns].any(axis=1))) - window.sessions + 1)
-        part = _fit(np.ascontiguousarray(data[:, start:, columns]), window)
+        part = _fit(np.ascontiguousarray(data[:, start:, columns]), window, errors)
         for entry in fields(WindowFits):
             fitted = getattr(part, entry.name)
             if entry.name not in whole:
@@ -115,15 +117,10 @@ def fit_windows(data: Array, window: Window) -> WindowFits:
     return WindowFits(**whole)  # type: ignore[arg-type]
 
 
-def _fit(data: Array, window: Window) -> WindowFits:
+def _fit(data: Array, window: Window, errors: bool) -> WindowFits:
     size = len(data)
     blocks, place = _block_moments(data, window.block)
-    windows = data.shape[1] - window.sessions + 1
-    starts = range(0, window.sessions, window.block)
-    packed = np.zeros((len(blocks), windows, data.shape[2]))
-    for start in starts:
-        packed += blocks[:, start : start + windows]
-    total = packed[place]
+    total = _sums(blocks, window.blocks, window.block)[place]
     count = total[0, 0]
     enough = (count >= window.least * window.sessions) & (count > size)
     mean = total[0] / np.maximum(count, 1.0)
@@ -136,19 +133,13 @@ def _fit(data: Array, window: Window) -> WindowFits:
     inverse, inflation = _inverse(cross[2:, 2:], scale[1:], usable)
     coefficients = np.einsum("klwn,lwn->kwn", inverse, cross[2:, 1])
     fitted = (coefficients * cross[2:, 1]).sum(axis=0)
-    # The residual as a combination of the columns, and a block's sums of it times each factor.
-    weights = np.concatenate([np.ones((2, *count.shape)), -coefficients])
-    weights[0] = -(weights[1:] * mean[1:]).sum(axis=0)
-    meat = np.zeros((size - 2, size - 2, *count.shape))
-    for start in starts:
-        block = blocks[:, start : start + windows]
-        residual, *products = (_product(block, place[row], weights) for row in (0, *range(2, size)))
-        score = np.stack(products) - mean[2:] * residual
-        meat += score[:, None] * score[None]
-    few = window.blocks / (window.blocks - 1.0)
-    correction = few * (count - 1.0) / np.maximum(count - size + 1.0, 1.0)
-    half = np.einsum("ikwn,klwn->ilwn", inverse, meat * correction)
-    covariance = np.einsum("ilwn,ljwn->ijwn", half, inverse)
+    covariance = np.full_like(inverse, np.nan)
+    if errors:
+        scores = _score_products(blocks, place, coefficients, mean, window)
+        few = window.blocks / (window.blocks - 1.0)
+        correction = few * (count - 1.0) / np.maximum(count - size + 1.0, 1.0)
+        half = np.einsum("ikwn,klwn->ilwn", inverse, scores * correction)
+        covariance = np.einsum("ilwn,ljwn->ijwn", half, inverse)
     return WindowFits(
         count=count,
         enough=enough,
@@ -161,11 +152,20 @@ def _fit(data: Array, window: Window) -> WindowFits:
     )
 
 
-def _product(block: Array, places: NDArray[np.int64], weights: Array) -> Array:
-    """Sum of some of a block's moments, each times its weight."""
-    total: Array = block[places[0]] * weights[0]
-    for place, weight in zip(places[1:], weights[1:], strict=True):
-        total += block[place] * weight
+def _score_products(
+    blocks: Array, place: NDArray[np.int64], coefficients: Array, mean: Array, window: Window
+) -> Array:
+    """Sum over a window's blocks of the products of their scores: factors x factors x windows x series."""
+    # The residual as a combination of the columns, and a block's sums of it times each factor.
+    weights = np.concatenate([np.ones((2, *coefficients.shape[1:])), -coefficients])
+    weights[0] = -(weights[1:] * mean[1:]).sum(axis=0)
+    wanted = blocks[place[[0, *range(2, len(place))]]]
+    total = np.zeros((len(coefficients), *coefficients.shape))
+    for start in range(0, window.sessions, window.block):
+        block = wanted[:, :, start : start + coefficients.shape[1]]
+        residual, *products = np.einsum("ikwn,kwn->iwn", block, weights)
+        score = np.stack(products) - mean[2:] * residual
+        total += score[:, None] * score[None]
     return total
 
 
@@ -177,10 +177,25 @@ def _block_moments(data: Array, block: int) -> tuple[Array, NDArray[np.int64]]:
     place[one, other] = place[other, one] = np.arange(len(one))
     moments = np.zeros((len(one), rows - block + 1, series))
     for row, (left, right) in enumerate(zip(one, other, strict=True)):
-        product = data[left] * data[right]
-        for later in range(block):
-            moments[row] += product[later : later + moments.shape[1]]
+        moments[row] = _sums((data[left] * data[right])[None], block, 1)[0]
     return moments, place
+
+
+def _sums(values: Array, count: int, step: int) -> Array:
+    """Sums of so many rows, each a step after the one before, from each row on.
+
+    Axis 1 holds the rows. Sums of two, four, eight rows and so on are added up.
+    """
+    part, length, rows = values, 1, values.shape[1] - (count - 1) * step
+    total, done = np.zeros((len(values), rows, values.shape[2])), 0
+    while True:
+        if count & length:
+            total += part[:, done * step : done * step + rows]
+            done += length
+        if 2 * length > count:
+            return total
+        part = part[:, : -length * step] + part[:, length * step :]
+        length *= 2
 
 
 def _inverse(cross: Array, scale: Array, usable: NDArray[np.bool_]) -> tuple[Array, Array]:

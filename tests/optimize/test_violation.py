@@ -1,0 +1,117 @@
+"""The least violation of limits that are rows of numbers is that of the stated problem."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from toolkit.errors import InfeasibleLimitsError
+from toolkit.optimize import (
+    MaxBeta,
+    MaxTradingDays,
+    MaxTurnover,
+    MaxVolatility,
+    MaxWeight,
+    MinCash,
+    MinExpectedReturn,
+    Optimizer,
+    ProportionalCost,
+    TrackTarget,
+)
+from toolkit.optimize.compiled import CompiledProblem
+from toolkit.optimize.diagnose import Diagnosis
+from toolkit.optimize.violation import RowViolation
+
+COST = ProportionalCost()
+
+
+def without_rows(patch):
+    solve = RowViolation.solve
+
+    def useless(self, price, room):
+        weights, answer = solve(self, price, room)
+        return weights, replace(answer, gap=np.inf)
+
+    patch.setattr(RowViolation, "solve", useless)
+
+
+def conflict(made, seed):
+    """Random limits that are in conflict with each other in most cases."""
+    draw = np.random.default_rng(seed)
+    size = len(made.risky)
+    limits = [
+        MaxWeight(float(draw.uniform(0.2, 0.9)) / size),
+        MinCash(float(draw.uniform(0.0, 0.4))),
+        MinExpectedReturn(float(draw.uniform(0.05, 0.2))),
+        MaxBeta("bitcoin", float(draw.uniform(0.2, 0.8))),
+        MaxTurnover(0.1),
+        MaxTradingDays(0.5),
+    ]
+    if seed % 3 == 0:
+        limits.append(MaxVolatility(float(draw.uniform(0.05, 0.3))))
+    decision = made.decision(
+        equity=1e6,
+        volumes=pd.Series(draw.uniform(1e5, 1e7, size), made.risky),
+        expected_returns=pd.Series(draw.normal(0.1, 0.1, size), made.risky),
+        betas=pd.DataFrame({"bitcoin": draw.uniform(0.2, 1.5, size)}, made.risky),
+    )
+    return tuple(limits), decision
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_and_stated_problem_violate_limits_as_little(market, monkeypatch, seed):
+    made = market(seed, 4 + seed)
+    limits, decision = conflict(made, seed)
+    program = Optimizer(TrackTarget(), limits, COST).compile(made.assets)
+    facts = program._facts(decision)
+    diagnosis = Diagnosis(program._certifier)
+    found = diagnosis.slacks(facts)
+    without_rows(monkeypatch)
+    stated = diagnosis.slacks(facts)
+    for rank in (0, 1):
+        units, of_rank = diagnosis._units, diagnosis._ranks == rank
+        least = (stated / units)[of_rank].sum()
+        assert (found / units)[of_rank].sum() == pytest.approx(least, rel=1e-5, abs=2e-4)
+
+
+@pytest.mark.parametrize("mode", ["stop", "least_violation", "keep"])
+def test_a_conflict_of_rows_needs_no_stated_problem(market, monkeypatch, mode):
+    def never(self, problem):
+        raise AssertionError("stated in cvxpy")
+
+    monkeypatch.setattr(CompiledProblem, "__init__", never)
+    made = market(3, 12)
+    limits = (MaxWeight(0.05), MinCash(0.1), MaxTurnover(0.2))
+    decision = made.decision(target=pd.Series(1 / 12, made.risky))
+    program = Optimizer(TrackTarget(), limits, COST, mode).compile(made.assets)
+    assert program.solve(decision).status in ("relaxed", "optimal")
+    tighter = (MaxWeight(0.05), MaxTurnover(0.2))
+    program = Optimizer(TrackTarget(), tighter, COST, mode).compile(made.risky)
+    even = pd.Series(1 / 12, made.risky)
+    decision = made.decision(target=even, current=even)
+    if mode == "stop":
+        with pytest.raises(InfeasibleLimitsError, match=r"MaxWeight by 0\.03333"):
+            program.solve(decision)
+    else:
+        expected = {"least_violation": "relaxed", "keep": "kept"}[mode]
+        found = program.solve(decision)
+        assert found.status == expected
+        assert found.relaxed["MaxWeight"] == pytest.approx(1 / 12 - 0.05, abs=1e-5)
+
+
+def test_a_limit_that_is_no_row_is_part_of_the_least_violation(market):
+    names = ["A", "B", "C"]
+    covariance = pd.DataFrame(np.diag([0.01, 0.04, 0.25]), names, names)
+    limits = (MaxWeight(0.1, ("A",)), MaxWeight(0.1, ("B",)), MaxVolatility(0.16))
+    even = pd.Series(1 / 3, names)
+    decision = market(0, 3).decision(target=even, current=even, covariance=covariance)
+    found = Optimizer(TrackTarget(), limits, COST).compile(names).solve(decision)
+    assert found.status == "relaxed"
+    weights = found.weights.to_numpy()
+    slack = {"MaxWeight(A)": weights[0] - 0.1, "MaxWeight(B)": weights[1] - 0.1}
+    for name, more in found.relaxed.items():
+        if name in slack:
+            assert more == pytest.approx(slack[name], abs=1e-5)
+    risk = float(np.sqrt(weights**2 @ np.diag(covariance)))
+    assert risk <= 0.16 + found.relaxed.get("MaxVolatility", 0.0) + 1e-5

@@ -19,7 +19,16 @@ import pandas as pd
 
 from toolkit.errors import ConfigError, SourceUnavailableError, suggestion
 
-TABLES = ("returns", "weights", "targets", "orders", "limits", "overlays")
+TABLES = (
+    "returns",
+    "weights",
+    "targets",
+    "orders",
+    "limits",
+    "overlays",
+    "executed",
+    "costs",
+)
 _RUN_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}(-[0-9]{1,3})?")
 _LARGEST_TABLE_ROWS = 20_000_000
 
@@ -46,11 +55,21 @@ class RunRecord:
     orders
         Filled orders: session, asset, units, price, value.
     limits
-        By decision and limit, long: session, limit, cap, at_decision, slack, after_fill, drift,
-        binding. `drift` is the worst value until the next decision; slack is what was relaxed.
+        By decision and limit, long: session, limit, measure (fraction, number or days), cap,
+        at_decision, slack, after_fill, drift, binding; excess, excess_allowed, excess_after_fill,
+        excess_drift; unchecked. `drift` is the worst value until the next decision; slack is by how
+        much the cap was relaxed. An excess is how far the value is beyond the cap, in the limit's
+        own unit; what of it a relaxation allows, `excess_allowed`, is that of the slack.
+        `unchecked` names traded assets that the limit could not be checked for.
     overlays
         Changes of state of overlays: session, overlay, before, after, share (what this one keeps),
         kept (what all keep), measured, reason.
+    executed
+        By decision and intended trade, long: session, asset, before, target, allocated, share (of
+        the intended trade that was ordered).
+    costs
+        By decision: session, and what trading was assumed to cost and was charged, in USD and in
+        basis points of what was traded.
     """
 
     manifest: Mapping[str, Any]
@@ -62,6 +81,8 @@ class RunRecord:
     orders: pd.DataFrame
     limits: pd.DataFrame
     overlays: pd.DataFrame = field(default_factory=pd.DataFrame)
+    executed: pd.DataFrame = field(default_factory=pd.DataFrame)
+    costs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def name(self) -> str:

@@ -24,7 +24,6 @@ from toolkit.optimize import MaxTurnover, Optimizer, ProportionalCost, SquareRoo
 from toolkit.optimize.costs import Cost
 from toolkit.panel import Panel
 from toolkit.risk.estimators import ExponentialCovariance
-from toolkit.risk.liquidity import average_daily_volume, session_volatility
 from toolkit.strategy import Strategy
 
 CASH = 5e7
@@ -116,8 +115,7 @@ def test_what_is_assumed_is_the_cost_of_the_weights_at_the_decision(panel):
 
 
 def test_impact_is_told_apart_and_makes_up_the_rest_of_the_charges(panel):
-    # Nothing sizes the targets: what a decision knows of volumes is added to it afterwards.
-    account = known(run(panel, IMPACT), panel)
+    account = run(panel, IMPACT)
     log = cost_log(account, panel, IMPACT)
     market, book = account.simulation.market, account.simulation.book
     value = np.abs(book.trades * np.nan_to_num(market.prices))
@@ -136,26 +134,10 @@ def test_impact_is_told_apart_and_makes_up_the_rest_of_the_charges(panel):
     assert log["assumed_bps"].iloc[1:].min() > 20.0
 
 
-def known(account: Account, panel: Panel) -> Account:
-    volumes, volatilities = average_daily_volume(panel), session_volatility(panel)
-    made = tuple(
-        replace(
-            sized,
-            decision=replace(
-                sized.decision,
-                volumes=volumes.iloc[sized.row],
-                volatilities=volatilities.iloc[sized.row],
-            ),
-        )
-        for sized in account.decisions
-    )
-    return replace(account, decisions=made)
-
-
 def test_trades_without_known_volume_are_counted(panel):
     fields = {name: field for name, field in panel.fields.items() if name != "dollar_volume"}
     bare = replace(panel, fields=fields)
-    account = known(run(bare, IMPACT), bare)
+    account = run(bare, IMPACT)
     log = cost_log(account, bare, IMPACT)
     assert (log["impact_usd"] == 0.0).all()
     assert log["without_impact_usd"].to_numpy() == pytest.approx(log["traded_usd"].to_numpy())
@@ -164,7 +146,7 @@ def test_trades_without_known_volume_are_counted(panel):
 
 def test_orders_at_the_ceiling_are_counted(panel):
     heavy = replace(IMPACT, impact=1e4)
-    account = known(run(panel, heavy), panel)
+    account = run(panel, heavy)
     log = cost_log(account, panel, heavy)
     assert log["capped"].sum() > 10
     assert log["charged_bps"].max() < 1e4 * 0.27
@@ -175,7 +157,7 @@ def test_the_same_book_with_more_capital_pays_more_for_each_usd(panel):
     paid = []
     for cash in (1e5, 1e7, 1e9):
         loop = TimeLoop(None, None, IMPACT, Schedule("month"), 1, cash)
-        account = known(loop.run(Waves(), panel), panel)
+        account = loop.run(Waves(), panel)
         paid.append(cost_summary(cost_log(account, panel, IMPACT))["charged_bps"])
     assert paid[0] < paid[1] < paid[2]
     assert (paid[1] - 6.0) / (paid[0] - 6.0) == pytest.approx(10.0, rel=0.1)

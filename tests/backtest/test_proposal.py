@@ -19,6 +19,7 @@ from toolkit.config import Experiment
 from toolkit.errors import DataError, UnknownAssetError
 from toolkit.optimize.costs import LARGEST_IMPACT
 from toolkit.panel import Panel
+from toolkit.risk.estimators import ExponentialCovariance
 from toolkit.strategy import Strategy
 
 SCHEDULED, BETWEEN = pd.Timestamp("2024-06-28"), pd.Timestamp("2024-07-16")
@@ -350,3 +351,16 @@ def test_on_real_prices_the_limits_hold_from_any_holdings():
         )
         assert beyond <= limit.relaxed + 1e-6
     assert {x.name for x in found.explanation.limits if x.shadow_price} >= {"MaxTurnover"}
+
+
+class Repaired(ExponentialCovariance):
+    """An estimate that says it was repaired."""
+
+    def covariance(self, returns, periods_per_year, factors=None):
+        return replace(super().covariance(returns, periods_per_year, factors), repair=0.07)
+
+
+def test_a_repaired_covariance_is_a_warning(loop, strategy, panel, scheduled):
+    assert not any("repaired" in text for text in scheduled.warnings)
+    found = propose(replace(loop, risk_model=Repaired()), strategy, panel)
+    assert any("an eigenvalue of its correlations was -0.07" in text for text in found.warnings)

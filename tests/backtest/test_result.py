@@ -16,6 +16,7 @@ from strategies.benchmarks import BitcoinOnly
 from strategies.difficulty_rotation import DifficultyRotation
 from toolkit.backtest.audit import Audit, Finding
 from toolkit.backtest.backtester import Backtester, Checks
+from toolkit.backtest.costs_log import executed_total
 from toolkit.backtest.result import BacktestResult
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import sessions_between
@@ -506,11 +507,21 @@ def test_a_saved_run_reads_back_with_the_same_numbers(result, tmp_path):
     assert folder.name == result.run_id == record.name
     assert record.manifest == json.loads(json.dumps(result.manifest()))
     assert record.metrics == json.loads(json.dumps(result.metrics()))
-    for table in ("returns", "weights", "targets", "orders", "limits"):
+    for table in ("returns", "weights", "targets", "orders", "limits", "executed", "costs"):
         pd.testing.assert_frame_equal(
             getattr(record, table), getattr(result, table), check_dtype=False, check_freq=False,
             check_column_type=False,
         )  # fmt: skip
+
+
+def test_what_sizing_did_is_on_the_result_and_in_its_description(result):
+    told = result.manifest()["sizing"]
+    assert told == result.sizing
+    assert told["executed_share"] == pytest.approx(executed_total(result.executed))
+    paid = result.returns[["fees", "slippage"]].to_numpy().sum()
+    assert told["costs"]["charged_usd"] == pytest.approx(paid, rel=1e-9)
+    assert told["costs"]["assumed_usd"] == pytest.approx(result.costs["assumed_usd"].sum())
+    assert told["decisions"] == sum(told["statuses"].values()) == len(result.account.decisions)
 
 
 def test_the_page_can_be_left_out(result, tmp_path):

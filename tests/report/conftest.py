@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from toolkit import metrics
+from toolkit.backtest.limits_log import COLUMNS
 from toolkit.record import RunRecord
+from toolkit.report.tables import EXCESSES
 
 ASSETS = {
     "BTC": "bitcoin",
@@ -29,6 +31,41 @@ LIMITS = {
     "MinCash": 0.02,
     "MaxTurnover": 0.25,
     "MaxVolatility": 0.45,
+}
+
+SIZING = {
+    "decisions": 28,
+    "statuses": {"optimal": 25, "relaxed": 2, "kept": 1},
+    "fallbacks": [
+        {"step": "second solver", "sessions": ["2018-03-01", "2018-07-02", "2019-01-02"]},
+        {"step": "current weights", "sessions": ["2018-07-02"]},
+    ],
+    "unchecked": [{"limit": "MaxTradingDays", "decisions": 7, "assets": ["OLDM", "TOKX"]}],
+    "repairs": {"decisions": 4, "largest": 0.123, "session": "2018-05-01"},
+    "estimates": [{"asset": "GPU", "decisions": 5, "reason": "183 returns, a fit needs 252"}],
+    "unknown": [
+        {
+            "asset": "RACK",
+            "wanted_by": "view",
+            "decisions": 3,
+            "first": "2017-02-01",
+            "last": "2017-04-03",
+        }
+    ],
+    "executed_share": 0.654,
+    "costs": {
+        "assumed_usd": 1234.0,
+        "charged_usd": 1500.0,
+        "assumed_bps": 10.0,
+        "charged_bps": 12.5,
+        "decided_usd": 1234000.0,
+        "traded_usd": 1200000.0,
+        "fees_usd": 700.0,
+        "spread_usd": 500.0,
+        "impact_usd": 300.0,
+        "without_impact_share": 0.25,
+        "capped": 2.0,
+    },
 }
 
 
@@ -70,21 +107,24 @@ def limits_table(sessions: pd.DatetimeIndex, seed: int) -> pd.DataFrame:
         for name, cap in LIMITS.items():
             side = 1.0 if name.startswith("Min") else -1.0
             room = abs(random.normal(0.0, 0.02)) * (random.random() < 0.7)
-            value = cap + side * room
+            moments = [cap + side * room]
+            moments += [moments[0] - side * abs(random.normal(0.0, s)) for s in (0.006, 0.03)]
+            beyond = [side * (cap - value) for value in moments]
             rows.append(
                 {
                     "session": session,
                     "limit": name,
+                    "measure": "fraction",
                     "cap": cap,
-                    "at_decision": value,
                     "slack": 0.0,
-                    "after_fill": value - side * abs(random.normal(0.0, 0.006)),
-                    "drift": value - side * abs(random.normal(0.0, 0.03)),
                     "binding": room == 0.0,
+                    "excess_allowed": 0.0,
+                    "unchecked": "",
+                    **dict(zip(("at_decision", "after_fill", "drift"), moments, strict=True)),
+                    **dict(zip(EXCESSES.values(), beyond, strict=True)),
                 }
             )
-    columns = ["session", "limit", "cap", "at_decision", "slack", "after_fill", "drift", "binding"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def figures(returns: pd.DataFrame) -> dict[str, Any]:
@@ -167,6 +207,7 @@ def manifest(returns: pd.DataFrame, sleeves: dict[str, Any]) -> dict[str, Any]:
         "endings": [],
         "corporate_actions": [],
         "holes": {},
+        "sizing": SIZING,
         "undecided": "a key of a later version",
     }
 

@@ -96,6 +96,17 @@ def hostile_record(make: Make, text: str) -> RunRecord:
         "notices": [event],
         "endings": [event | {"value_per_unit": 1.0, "units": 1.0, "proceeds": 1.0}],
         "corporate_actions": [dict.fromkeys(("asset", "day", "action", "terms"), text)],
+        "sizing": {
+            **record.manifest["sizing"],
+            "statuses": {text: 3},
+            "fallbacks": [{"step": text, "sessions": [text]}],
+            "unchecked": [{"limit": text, "decisions": 1, "assets": [text]}],
+            "repairs": {"decisions": 1, "largest": 0.1, "session": text},
+            "estimates": [{"asset": text, "decisions": 1, "reason": text}],
+            "unknown": [
+                dict.fromkeys(("asset", "wanted_by", "first", "last"), text) | {"decisions": 1}
+            ],
+        },
         "audit": {
             "cuts": 1,
             "differences": 1,
@@ -122,7 +133,7 @@ def hostile_record(make: Make, text: str) -> RunRecord:
         metrics=metrics,
         config=text,
         weights=record.weights.set_axis(columns, axis=1),
-        limits=record.limits.assign(limit=text),
+        limits=record.limits.assign(limit=text, measure=text, unchecked=text),
     )
 
 
@@ -246,6 +257,49 @@ def test_run_without_limits_says_not_checked(make_record: Make) -> None:
     record = make_record()
     text = Parsed(render(replace(record, limits=record.limits.iloc[:0]))).text
     assert "NOT CHECKED No limit was set for this run." in text
+
+
+def test_what_sizing_resorted_to_is_on_the_page(make_record: Make) -> None:
+    text = Parsed(render(make_record())).text
+    for told in (
+        "28 decisions: 25 optimal, 2 relaxed, 1 kept",
+        "65.4% of all intended trades, by their size",
+        "Second solver 3 2018-03-01 2019-01-02",
+        "Current weights 1 2018-07-02 2018-07-02",
+        "MaxTradingDays NOT CHECKED at 7 of 28 decisions: traded without a known volume were "
+        "OLDM, TOKX",
+        "at 4 of 28 decisions, the most on 2018-05-01: a correlation eigenvalue of \u22120.12 was",
+        "GPU 5 183 returns, a fit needs 252",
+        "RACK View 3 2017-02-01 2017-04-03",
+        "Costs, USD 1,234 1,500",
+        "Costs in basis points of what was traded 10.00 12.50",
+        "fees 700 USD, half-spread and slippage 500 USD, impact 300 USD.",
+        "No impact was charged for 25.0% of what was traded: its volume is unknown.",
+        "The impact of 2 orders was at its ceiling.",
+    ):
+        assert told in text
+    assert "Fallbacks none" not in text
+
+
+def test_a_run_without_fallbacks_says_none_and_one_without_record_says_so(
+    make_record: Make,
+) -> None:
+    sizing = make_record().manifest["sizing"]
+    quiet = {
+        **sizing,
+        **{key: [] for key in ("fallbacks", "unchecked", "estimates", "unknown")},
+        "repairs": {"decisions": 0, "largest": 0.0, "session": None},
+        "executed_share": None,
+        "costs": {**sizing["costs"], "without_impact_share": None, "impact_usd": 0.0},
+    }
+    text = Parsed(render(make_record(sizing=quiet))).text
+    assert "Fallbacks none" in text
+    assert "nothing was intended" in text
+    assert "impact 0 USD" not in text
+    assert not UNDEFINED_NUMBER.search(text)
+    silent = {k: v for k, v in make_record().manifest.items() if k != "sizing"}
+    text = Parsed(render(replace(make_record(), manifest=silent))).text
+    assert "Sizing and costs Not recorded." in text
 
 
 def test_undefined_figures_are_called_undefined(make_record: Make) -> None:

@@ -14,15 +14,26 @@ from toolkit.report import formats, tables
 Make = Callable[..., RunRecord]
 
 
-def entry(limit: str, cap: float, moments: tuple[float, float, float], slack: float = 0.0) -> dict:
-    keys = ("at_decision", "after_fill", "drift")
+def entry(
+    limit: str,
+    cap: float,
+    moments: tuple[float, float, float],
+    slack: float = 0.0,
+    floor: bool = False,
+    measure: str = "fraction",
+) -> dict:
+    beyond = [cap - value if floor else value - cap for value in moments]
     return {
         "session": pd.Timestamp("2020-01-31"),
         "limit": limit,
+        "measure": measure,
         "cap": cap,
         "slack": slack,
         "binding": slack > 0.0,
-        **dict(zip(keys, moments, strict=True)),
+        "excess_allowed": slack,
+        "unchecked": "",
+        **dict(zip(tables.EXCESSES, moments, strict=True)),
+        **dict(zip(tables.EXCESSES.values(), beyond, strict=True)),
     }
 
 
@@ -31,8 +42,8 @@ def test_worst_of_a_cap_is_the_highest_and_of_a_floor_the_lowest() -> None:
         [
             entry("MaxWeight", 0.25, (0.20, 0.26, 0.31)),
             entry("MaxWeight", 0.25, (0.24, 0.25, 0.29)),
-            entry("MinCash", 0.05, (0.06, 0.04, 0.07)),
-            entry("MinCash", 0.05, (0.05, 0.06, 0.02)),
+            entry("MinCash", 0.05, (0.06, 0.04, 0.07), floor=True),
+            entry("MinCash", 0.05, (0.05, 0.06, 0.02), floor=True),
         ]
     )
     cap, floor = tables.limit_rows(limits)
@@ -40,6 +51,27 @@ def test_worst_of_a_cap_is_the_highest_and_of_a_floor_the_lowest() -> None:
     assert values == [("24.0%", False), ("26.0%", True), ("31.0%", True)]
     values = [(v.text, v.beyond) for v in (floor.at_decision, floor.after_fill, floor.drift)]
     assert values == [("5.0%", False), ("4.0%", True), ("2.0%", True)]
+
+
+def test_a_limit_is_shown_in_what_it_counts() -> None:
+    limits = pd.DataFrame(
+        [
+            entry("MaxBeta(ai)", 0.5, (0.55, 0.4, 0.4), 0.05, measure="number"),
+            entry("MaxTradingDays", 0.5, (0.5, 0.5, np.nan), measure="days"),
+        ]
+    )
+    beta, days = tables.limit_rows(limits)
+    assert (beta.cap, beta.at_decision.text) == ("0.50", "0.55")
+    assert beta.relaxed == "1, at most by 0.05"
+    assert (days.cap, days.drift.text) == ("0.50 days", "not measured")
+
+
+def test_where_a_limit_was_not_checked_is_counted() -> None:
+    rows = [entry("MaxTradingDays", 0.5, (0.2, 0.2, np.nan)) for _ in range(3)]
+    rows[1]["unchecked"] = "OLDM, TOKX"
+    assert tables.limit_rows(pd.DataFrame(rows))[0].unchecked == "1 of 3"
+    rows[1]["unchecked"] = ""
+    assert tables.limit_rows(pd.DataFrame(rows))[0].unchecked == ""
 
 
 def test_moments_are_never_mixed() -> None:

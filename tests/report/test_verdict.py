@@ -79,7 +79,10 @@ def test_a_limit_holds_up_to_its_recorded_slack(
     record = make_record()
     limits = record.limits.copy()
     row = limits.index[limits["limit"] == limit][2]
-    limits.loc[row, ["at_decision", "slack"]] = [value, slack]
+    cap = limits.loc[row, "cap"]
+    excess = cap - value if limit == "MinCash" else value - cap
+    changed = {"at_decision": value, "slack": slack, "excess": excess, "excess_allowed": slack}
+    limits.loc[row, list(changed)] = list(changed.values())
     found = outcome(replace(record, limits=limits))
     assert found["Limits at decision"] is status
     assert found["Relaxed limits"] is (Status.WARN if slack else Status.PASS)
@@ -89,6 +92,19 @@ def test_fill_and_drift_break_nothing(make_record: Make) -> None:
     record = make_record()
     found = outcome(replace(record, limits=record.limits.assign(after_fill=0.9, drift=0.9)))
     assert found["Limits at decision"] is Status.PASS
+
+
+def test_a_limit_that_was_not_checked_for_an_asset_never_passes(make_record: Make) -> None:
+    record = make_record()
+    limits = record.limits.copy()
+    limits.loc[7, "unchecked"] = "OLDM"
+    found = {check.name: check for check in checks(replace(record, limits=limits))}
+    assert found["Limits at decision"].status is Status.NOT_CHECKED
+    name = limits.loc[7, "limit"]
+    assert (
+        found["Limits at decision"].number
+        == f"{name}: 1 of {len(limits)} not checked for every asset"
+    )
 
 
 def test_without_limits_nothing_was_checked(make_record: Make) -> None:

@@ -17,6 +17,7 @@ from toolkit.backtest.engine import Account, SizedDecision
 from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.certify import SMALLEST_TRADE
 from toolkit.optimize.costs import LARGEST_IMPACT, Cost
+from toolkit.optimize.decision import Decision
 from toolkit.optimize.facts import facts_of
 from toolkit.optimize.roster import Roster
 from toolkit.panel import Panel
@@ -156,7 +157,19 @@ def _assumed(sized: SizedDecision, roster: Roster, cost: Cost) -> tuple[float, f
     """Cost in USD of the ordered weights as the optimizer counts it, and what they trade."""
     decision = sized.decision
     equity = np.nan if decision.equity is None else decision.equity
-    facts = facts_of(decision, roster)
+    # Of the rest of the decision costs know nothing.
+    facts = facts_of(
+        Decision(
+            session=decision.session,
+            current=decision.current,
+            equity=decision.equity,
+            volumes=decision.volumes,
+            volatilities=decision.volatilities,
+            half_spreads=decision.half_spreads,
+            proceeds=decision.proceeds,
+        ),
+        roster,
+    )
     weights = roster.floats(sized.sized, f"The order of {decision.session.date()}")
     candidate = MeasuredCandidate(roster, facts, weights)
     return float(cost.cost(candidate)) * equity, float(candidate.traded()) * equity

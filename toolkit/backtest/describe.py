@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,10 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from toolkit.backtest.audit import Audit
 from toolkit.backtest.engine import Account
 from toolkit.backtest.overlays import Overlay
+from toolkit.backtest.replay import TOLERANCE, Reconciliation
 from toolkit.panel import Notice, Panel
 
 _PACKAGES = (
@@ -94,6 +97,11 @@ def audit_entry(audit: Audit) -> dict[str, Any]:
     }
 
 
+def reconciliation_entry(agreement: Reconciliation | None) -> dict[str, Any] | None:
+    """How far the two accounts agree, and what is allowed; None without a second one."""
+    return None if agreement is None else {**asdict(agreement), "tolerance": TOLERANCE}
+
+
 def overlays_entry(account: Account, overlays: Sequence[Overlay]) -> dict[str, Any] | None:
     """What overlays kept: their settings, the last share, and how often less than all; or None."""
     if account.watch is None:
@@ -109,6 +117,22 @@ def overlays_entry(account: Account, overlays: Sequence[Overlay]) -> dict[str, A
         "sessions_kept_back": int(lengths[shares < 1.0].sum()),
         "share": account.watch.share,
     }
+
+
+def order_list_sha256(orders: pd.DataFrame) -> str:
+    """SHA-256 of an order list: a line an order, numbers with 10 significant digits."""
+    lines = (
+        f"{session:%Y-%m-%d},{asset},{units:.10g},{price:.10g}\n"
+        for session, asset, units, price in zip(
+            orders["session"], orders["asset"], orders["units"], orders["price"], strict=True
+        )
+    )
+    return text_sha256("".join(lines))
+
+
+def text_sha256(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def endings(account: Account, panel: Panel) -> list[dict[str, Any]]:
@@ -134,8 +158,13 @@ def endings(account: Account, panel: Panel) -> list[dict[str, Any]]:
     return found
 
 
-def account_notices(account: Account) -> tuple[Notice, ...]:
-    """What a reader should know of the account: overdrafts, and orders that never filled."""
+def notices_entry(account: Account, panel: Panel) -> list[dict[str, Any]]:
+    """What a reader should know of the data and of the account."""
+    return [asdict(notice) for notice in (*panel.notices, *_account_notices(account))]
+
+
+def _account_notices(account: Account) -> tuple[Notice, ...]:
+    """Overdrafts, and orders that never filled."""
     simulation = account.simulation
     found = []
     if simulation.overdraft > _SMALLEST_OVERDRAFT:

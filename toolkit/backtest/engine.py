@@ -23,7 +23,7 @@ from toolkit.optimize.decision import Allocation, Decision
 from toolkit.optimize.optimizer import Optimizer
 from toolkit.optimize.program import Program
 from toolkit.panel import Panel
-from toolkit.risk.estimators import RiskModel
+from toolkit.risk.estimators import CovarianceEstimate, RiskModel
 from toolkit.strategy import Strategy
 
 Floats = NDArray[np.float64]
@@ -41,6 +41,8 @@ class SizedDecision:
         Weights of the book at full share: the target where nothing sizes it.
     weights
         What was ordered: the share of the sized weights that overlays keep, the rest in cash.
+    estimate
+        The decision's covariance with how it came about; None without a risk model.
     """
 
     row: int
@@ -48,6 +50,7 @@ class SizedDecision:
     allocation: Allocation | None
     sized: pd.Series
     weights: pd.Series
+    estimate: CovarianceEstimate | None = None
 
 
 @dataclass(frozen=True)
@@ -188,17 +191,24 @@ class Desk:
 
     def decide(self, row: int, target: pd.Series, previous: SizedDecision | None) -> SizedDecision:
         """One decision, from what was known at it, sized and ordered."""
-        decision = self._decision(row, target, previous)
+        estimate = self.view.covariance(row)
+        decision = self._decision(row, target, previous, estimate)
         allocation = None if self.program is None else self.program.solve(decision)
         sized = target if allocation is None else allocation.weights
         order = self.exposure.decide(row - self.first, sized.to_numpy())
         ordered = sized if order.share == 1.0 else pd.Series(order.weights, index=self.assets)
-        return SizedDecision(row, decision, allocation, sized, ordered)
+        return SizedDecision(row, decision, allocation, sized, ordered, estimate)
 
-    def _decision(self, row: int, target: pd.Series, previous: SizedDecision | None) -> Decision:
+    def _decision(
+        self,
+        row: int,
+        target: pd.Series,
+        previous: SizedDecision | None,
+        estimate: CovarianceEstimate | None,
+    ) -> Decision:
         at = row - self.first
-        estimate = self.view.covariance(row)
-        needs = () if self.program is None else self.program.needs
+        # What the charged cost reads is recorded even where nothing is sized by it.
+        needs = {*self.loop.cost.needs, *(() if self.program is None else self.program.needs)}
         return Decision(
             session=self.panel.sessions[row],
             target=target,
@@ -211,7 +221,7 @@ class Desk:
             scenarios=self.view.scenarios(row) if "scenarios" in needs else None,
             betas=self.view.betas(row) if "betas" in needs else None,
             stress=self.view.stress(row) if "stress" in needs else None,
-            volumes=self.view.volumes(row) if {"volumes", "equity"} & {*needs} else None,
+            volumes=self.view.volumes(row) if {"volumes", "equity"} & needs else None,
             volatilities=self.view.volatilities(row) if "volatilities" in needs else None,
             half_spreads=self.view.half_spreads(row) if "half_spreads" in needs else None,
             proceeds=0.0 if previous is None else self._proceeds(previous.row, row),

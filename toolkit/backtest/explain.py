@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.backtest.engine import SizedDecision, TimeLoop, dense_targets
+from toolkit.backtest.sizing_log import targeted, without_history
 from toolkit.errors import ToolkitError
 from toolkit.optimize.decision import Decision
 from toolkit.optimize.program import Program
@@ -189,7 +190,9 @@ def explain(
         unchecked=() if allocation is None else allocation.unchecked,
         locked=_refused(decision.tradable, target, decision.current),
         not_buyable=_refused(decision.buyable, target, None),
-        unknown_risk=() if program is None else _without_history(decision, target, panel),
+        unknown_risk=()
+        if program is None
+        else without_history(decision, targeted(target, str(panel.universe.cash))),
     )
 
 
@@ -286,21 +289,6 @@ def _refused(
     if current is not None:
         concerned |= current > 0.0
     return tuple(str(asset) for asset in target.index[concerned & ~allowed])
-
-
-def _without_history(decision: Decision, target: pd.Series, panel: Panel) -> tuple[str, ...]:
-    """Assets of the target that an estimate which sizing reads does not know."""
-    lacking: set[str] = set()
-    wanted = {str(name) for name in target.index[target > 0.0]} - {str(panel.universe.cash)}
-    for known in (
-        None if decision.covariance is None else decision.covariance.columns,
-        None if decision.scenarios is None else decision.scenarios.columns,
-        None if decision.expected_returns is None else decision.expected_returns.index,
-        None if decision.betas is None else decision.betas.index,
-    ):
-        if known is not None:
-            lacking |= wanted - {str(name) for name in known}
-    return tuple(sorted(lacking))
 
 
 def _row_of(frame: pd.DataFrame, row: int) -> dict[str, float | None]:

@@ -269,7 +269,7 @@ class _Today:
             allocation = program.solve(decision)
             sized = allocation.weights
         weights = kept(sized, self.share, self.cash)
-        return SizedDecision(last.row, decision, allocation, sized, weights)
+        return SizedDecision(last.row, decision, allocation, sized, weights, last.estimate)
 
     def _undecided(self, last: SizedDecision) -> SizedDecision:
         """No decision: the book stays as it is, and overlays may have changed the share of it."""
@@ -344,6 +344,11 @@ class _Today:
             found.append(f"Sizing fell back to: {', '.join(explanation.fallbacks)}.")
         if explanation.unchecked:
             found.append(f"NOT CHECKED: {'; '.join(explanation.unchecked)}.")
+        if made.allocation is not None and made.estimate is not None and made.estimate.repair > 0.0:
+            found.append(
+                "The covariance was repaired: an eigenvalue of its correlations was "
+                f"{-made.estimate.repair:.2g}."
+            )
         waiting = [str(name) for name in trades.table.index[trades.table["waits"]]]
         if waiting:
             found.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,21 +14,26 @@ import pandas as pd
 from toolkit import metrics
 from toolkit.backtest.audit import Audit
 from toolkit.backtest.beta_matched import BetaMatched, beta_matched, first_priced
+from toolkit.backtest.costs_log import cost_log, executed_share
 from toolkit.backtest.describe import (
-    account_notices,
     actions_entry,
     audit_entry,
     data_entry,
     endings,
     holes_entry,
+    notices_entry,
+    order_list_sha256,
     overlays_entry,
+    reconciliation_entry,
     sleeves_entry,
+    text_sha256,
     versions,
 )
 from toolkit.backtest.engine import Account, TimeLoop
 from toolkit.backtest.events_used import events_used
 from toolkit.backtest.limits_log import limits_log
-from toolkit.backtest.replay import TOLERANCE, Reconciliation, Replay
+from toolkit.backtest.replay import Reconciliation, Replay
+from toolkit.backtest.sizing_log import sizing_entry
 from toolkit.backtest.watch import Watch
 from toolkit.evidence import PowerCard, independent_bets, smallest_information_ratio
 from toolkit.panel import Panel
@@ -80,8 +84,10 @@ class BacktestResult:
     returns
         By session after the first: net, gross, cash, benchmark; equity, fees, slippage in USD;
         beta_matched where there is such a benchmark, and without_overlays where there are overlays.
-    weights, targets, orders, limits, overlays
+    weights, targets, orders, limits, overlays, executed, costs
         As in `RunRecord`.
+    sizing
+        What sizing did over the run, and what that cost: see `sizing_entry`.
     audit, reconciliation
         None where the check was switched off; the page then says NOT CHECKED.
     fields_read
@@ -200,16 +206,25 @@ class BacktestResult:
         return watch.log()
 
     @cached_property
+    def executed(self) -> pd.DataFrame:
+        """Share of every intended trade that was ordered after sizing."""
+        return executed_share(self.account)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """Costs of each decision: assumed when it was taken, and charged."""
+        return cost_log(self.account, self.panel, self.loop.cost, self.loop.fill_delay)
+
+    @cached_property
+    def sizing(self) -> dict[str, Any]:
+        """What sizing did over the run."""
+        objective = None if self.loop.optimizer is None else self.loop.optimizer.objective
+        return sizing_entry(self.account, objective, self.executed, self.costs, self.limits)
+
+    @cached_property
     def order_sha256(self) -> str:
         """SHA-256 of the order list: a line an order, numbers with 10 significant digits."""
-        orders = self.orders
-        lines = (
-            f"{session:%Y-%m-%d},{asset},{units:.10g},{price:.10g}\n"
-            for session, asset, units, price in zip(
-                orders["session"], orders["asset"], orders["units"], orders["price"], strict=True
-            )
-        )
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return order_list_sha256(self.orders)
 
     @cached_property
     def power(self) -> PowerCard:
@@ -300,8 +315,7 @@ class BacktestResult:
     def input_sha256(self) -> str:
         """SHA-256 over configuration, data and code: the same inputs give the same."""
         settings = self.origin.identity or self.origin.config
-        inputs = "\n".join((settings, self.panel.digest(), self.origin.code))
-        return hashlib.sha256(inputs.encode()).hexdigest()
+        return text_sha256("\n".join((settings, self.panel.digest(), self.origin.code)))
 
     def record(self) -> RunRecord:
         """The run as plain data."""
@@ -315,6 +329,8 @@ class BacktestResult:
             orders=self.orders,
             limits=self.limits,
             overlays=self.overlays,
+            executed=self.executed,
+            costs=self.costs,
         )
 
     def save(self, runs: Path, *, page: bool = True) -> Path:
@@ -361,11 +377,12 @@ class BacktestResult:
             "optimizer": None if loop.optimizer is None else repr(loop.optimizer),
             "risk_model": None if loop.risk_model is None else repr(loop.risk_model),
             "overlays": overlays_entry(self.account, loop.overlays),
+            "sizing": self.sizing,
             "orders": len(self.orders),
             "order_sha256": self.order_sha256,
             "hashes": {
                 "inputs": self.input_sha256,
-                "config": hashlib.sha256(self.origin.config.encode()).hexdigest(),
+                "config": text_sha256(self.origin.config),
                 "data": panel.digest(),
                 "code": self.origin.code,
             },
@@ -375,12 +392,8 @@ class BacktestResult:
             "sleeves": sleeves_entry(panel),
             "power": asdict(self.power),
             "audit": None if self.audit is None else audit_entry(self.audit),
-            "reconciliation": None
-            if self.reconciliation is None
-            else {**asdict(self.reconciliation), "tolerance": TOLERANCE},
-            "notices": [
-                asdict(notice) for notice in (*panel.notices, *account_notices(self.account))
-            ],
+            "reconciliation": reconciliation_entry(self.reconciliation),
+            "notices": notices_entry(self.account, panel),
             "holes": holes_entry(panel),
             "endings": endings(self.account, panel),
             "corporate_actions": actions_entry(panel),

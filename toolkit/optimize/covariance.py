@@ -16,7 +16,7 @@ INDEFINITE = 1e-6
 """Relative to the largest entry and eigenvalue: below is rounding and repaired, above refused."""
 
 SINGULAR = 1e-10
-"""Share of an asset's variance that is its own, below which it counts as a mixture of others."""
+"""Share of an asset's variance that is its own, below which it counts as having none."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,20 @@ class Risk:
         Raises
         ------
         DataError
-            An asset is a mixture of others, to rounding.
+            An asset has no risk of its own beside the others, to rounding.
         """
         variances = self.matrix.diagonal()
         risky = roster.risky | (variances > 0.0)
         # The squared diagonal of the factor is what an asset has of its own.
         own = self.factor.diagonal()[risky] ** 2
         if self.repair or (own <= SINGULAR * variances[risky]).any():
-            name = roster.index[risky][int(np.argmin(own - SINGULAR * variances[risky]))]
+            share = own / np.where(variances[risky] > 0.0, variances[risky], 1.0)
             raise DataError(
-                f"The covariance on {session.date()} is singular: {name} is a mixture of other "
-                "assets or has no variance, so that weights are not determined. Leave one of the "
-                "copies out, or shrink the estimate (LedoitWolf)."
+                f"The covariance on {session.date()} is singular: to rounding, "
+                f"{roster.index[risky][int(np.argmin(share))]} has no risk of its own beside the "
+                "other assets, so that weights are not determined. Leave out assets that are "
+                "copies of others or have no variance, or estimate a risk of its own for each "
+                "(FactorModel)."
             )
 
 

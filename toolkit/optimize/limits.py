@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+import numpy as np
 import pydantic
 
 from toolkit.units import Fraction, Level, NonNegative, Positive, component
@@ -12,6 +13,8 @@ from toolkit.universe import AssetId, Sleeve
 
 if TYPE_CHECKING:
     from toolkit.optimize.candidate import Candidate
+
+Measure = Literal["fraction", "number", "days"]
 
 
 class Limit(ABC):
@@ -24,9 +27,12 @@ class Limit(ABC):
         violation whatever `Optimizer.on_infeasible` says.
     needs
         Fields of `Decision` it cannot do without.
+    measure
+        What the quantity is to a reader.
     """
 
     rank: ClassVar[int] = 1
+    measure: ClassVar[Measure] = "fraction"
     needs: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -56,6 +62,10 @@ class Limit(ABC):
     def beyond(self, value: Any) -> Any:
         """How far a value of the quantity is beyond the cap; the limit holds where it is <= 0."""
         return value - self.cap
+
+    def shown(self, value: Any) -> Any:
+        """A value of the quantity as a reader knows it."""
+        return value
 
     def excess(self, candidate: Candidate) -> Any:
         """How far the candidate is beyond the cap: convex in its weights."""
@@ -282,6 +292,7 @@ class MaxBeta(Limit):
         Largest beta of the portfolio.
     """
 
+    measure: ClassVar[Measure] = "number"
     needs: ClassVar[tuple[str, ...]] = ("betas",)
 
     to: str
@@ -337,6 +348,7 @@ class MaxTradingDays(Limit):
     """
 
     rank: ClassVar[int] = 0
+    measure: ClassVar[Measure] = "days"
     needs: ClassVar[tuple[str, ...]] = ("equity",)
 
     cap: Positive
@@ -359,12 +371,20 @@ class MinEffectiveNumber(Limit):
         Smallest effective number: 5 is met by five weights of 20 %.
     """
 
+    measure: ClassVar[Measure] = "number"
+
     floor: Annotated[float, pydantic.Field(ge=1.0, allow_inf_nan=False)]
 
     @property
     def cap(self) -> float:
         """Largest sum of squared weights."""
         return 1.0 / self.floor
+
+    def shown(self, value: Any) -> Any:
+        """The effective number; infinite where nothing is held but cash."""
+        return np.divide(
+            1.0, value, out=np.full(np.shape(value), np.inf), where=np.not_equal(value, 0.0)
+        )
 
     def value(self, candidate: Candidate) -> Any:
         """Sum of squared weights."""

@@ -33,6 +33,14 @@ def count(value: float | None) -> str:
     return ratio(value, 0)
 
 
+def measured(value: float | None, measure: str, digits: int = 1) -> str:
+    """Value of a limit's quantity: a fraction as a percentage, days with their unit."""
+    if measure == "fraction":
+        return percent(value, digits)
+    text = ratio(value)
+    return f"{text} days" if measure == "days" and text != UNDEFINED else text
+
+
 def recorded(value: object) -> object:
     """What a run recorded, or that it did not."""
     return "not recorded" if value is None else value

@@ -21,6 +21,7 @@ from toolkit.errors import DataError
 from toolkit.record import RunRecord
 from toolkit.report import formats, tables
 from toolkit.report.charts import equity_chart, sleeve_chart
+from toolkit.report.sizing import sizing
 from toolkit.report.verdict import checks, failures, sentence
 
 _LONGEST_CONFIG = 60_000
@@ -114,6 +115,7 @@ def _details(record: RunRecord) -> dict[str, Any]:
         "series": tables.compared(record.metrics),
         "metric_lines": tables.metric_rows(record.metrics),
         "limits": tables.limit_rows(record.limits),
+        "sizing": sizing(manifest.get("sizing"), str(manifest["currency"])),
         "switches": tables.listing(tables.overlay_rows(record.overlays)),
         "fees": float(record.returns["fees"].sum()),
         "slippage": float(record.returns["slippage"].sum()),

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.record import RunRecord
+from toolkit.report.sizing import resorted
 from toolkit.report.tables import left_out
 
 
 def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str]:
-    """Headline of a run in ten lines: what, evidence, basis, numbers, benchmarks, checks, where."""
+    """Headline of a run in a dozen lines: what, evidence, basis, numbers, benchmarks, checks, where."""
     manifest, net, basis = record.manifest, record.metrics["net"], record.metrics["basis"]
     benchmark = record.metrics["benchmark"]
     reconciliation, audit = manifest["reconciliation"], manifest["audit"]
     mark = "SIMULATED MARKET, no evidence   " if manifest["simulated"] else ""
     notices = len(manifest["notices"])
     without = left_out(manifest["notices"])
+    sizing = resorted(manifest.get("sizing"))
     relaxed = record.limits.loc[record.limits["slack"] > 1e-6, "session"].nunique()
     return [
         f"{mark}{manifest['title']}   {manifest['start']} to {manifest['end']}   "
@@ -49,6 +51,7 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
             else f"{audit['differences']} differences at {audit['cuts']} cuts"
         )
         + f"   decisions with relaxed limits: {relaxed}   data notices: {notices}",
+        *([f"  sizing: {'; '.join(sizing)}"] if sizing else []),
         f"  {page if page is not None else folder}",
     ]
 

@@ -11,12 +11,17 @@ import numpy as np
 import pandas as pd
 
 from toolkit.metrics import drawdown
-from toolkit.report.formats import count, day, percent, ratio, words
+from toolkit.report.formats import count, day, measured, percent, ratio, words
 
 LIMIT_TOLERANCE = 1e-6
 """A limit is broken, or relaxed, by more than this; the solver's own residuals are below it."""
 
-MOMENTS = ("at_decision", "after_fill", "drift")
+EXCESSES = {
+    "at_decision": "excess",
+    "after_fill": "excess_after_fill",
+    "drift": "excess_drift",
+}
+"""Moment to the column that says how far the value is beyond the cap."""
 
 SLEEVE_ORDER = (
     "bitcoin",
@@ -124,16 +129,6 @@ def metric_rows(metrics: Mapping[str, Any]) -> tuple[NamedRow, ...]:
     )
 
 
-def limit_excess(limits: pd.DataFrame, column: str) -> pd.Series:
-    """By how much each value passes its cap, positive where broken; NaN where there is no value.
-
-    Limits are named Max... or Min...; the cap of the latter is a floor.
-    """
-    floor = limits["limit"].astype(str).str.startswith("Min").to_numpy()
-    passed = limits[column].astype(float) - limits["cap"].astype(float)
-    return passed.where(~floor, -passed)
-
-
 @dataclass(frozen=True)
 class LimitValue:
     """The worst value of a limit at one of the three moments."""
@@ -144,7 +139,7 @@ class LimitValue:
 
 @dataclass(frozen=True)
 class LimitRow:
-    """One limit over all decisions."""
+    """One limit over all decisions; `unchecked` counts those at which it was not checked for all."""
 
     name: str
     cap: str
@@ -153,35 +148,43 @@ class LimitRow:
     drift: LimitValue
     binding: str
     relaxed: str
+    unchecked: str
 
 
 def limit_rows(limits: pd.DataFrame) -> tuple[LimitRow, ...]:
     """One row a limit, in the order in which they appear."""
-    excess = {moment: limit_excess(limits, moment) for moment in MOMENTS}
     rows = []
     for name, group in limits.groupby("limit", sort=False):
-        caps = [percent(float(cap)) for cap in (group["cap"].min(), group["cap"].max())]
+        measure = str(group["measure"].iloc[0])
+        caps = [measured(float(cap), measure) for cap in (group["cap"].min(), group["cap"].max())]
         slack = group["slack"]
         times = int((slack > LIMIT_TOLERANCE).sum())
-        worst = {m: _worst(group[m], excess[m].loc[group.index]) for m in MOMENTS}
+        most = measured(float(slack.max()), measure, 2)
+        worst = {
+            moment: _worst(group[moment], group[excess], measure)
+            for moment, excess in EXCESSES.items()
+        }
+        unchecked = int((group["unchecked"] != "").sum())
         rows.append(
             LimitRow(
                 name=str(name),
                 cap=" to ".join(dict.fromkeys(caps)),
                 **worst,
                 binding=f"{int(group['binding'].sum()):,} of {len(group):,}",
-                relaxed=f"{times:,}, at most by {percent(float(slack.max()), 2)}" if times else "0",
+                relaxed=f"{times:,}, at most by {most}" if times else "0",
+                unchecked=f"{unchecked:,} of {len(group):,}" if unchecked else "",
             )
         )
     return tuple(rows)
 
 
-def _worst(values: pd.Series, excess: pd.Series) -> LimitValue:
+def _worst(values: pd.Series, excess: pd.Series, measure: str) -> LimitValue:
     if excess.isna().all():
         return LimitValue("not measured", beyond=False)
     worst = int(np.nanargmax(excess.to_numpy()))
     return LimitValue(
-        percent(float(values.iloc[worst])), beyond=float(excess.iloc[worst]) > LIMIT_TOLERANCE
+        measured(float(values.iloc[worst]), measure),
+        beyond=float(excess.iloc[worst]) > LIMIT_TOLERANCE,
     )
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from toolkit.record import RunRecord
-from toolkit.report.formats import count, day, defined, percent, plural, small
-from toolkit.report.tables import LIMIT_TOLERANCE, limit_excess
+from toolkit.report.formats import count, day, defined, measured, plural, small
+from toolkit.report.tables import LIMIT_TOLERANCE
 
 
 class Status(StrEnum):
@@ -122,17 +122,24 @@ def _audit(found: Mapping[str, Any] | None) -> tuple[Status, str]:
 def _limits(limits: pd.DataFrame) -> tuple[Status, str]:
     if limits.empty:
         return Status.NOT_CHECKED, "no limit was set"
-    excess = limit_excess(limits, "at_decision") - limits["slack"]
+    excess = limits["excess"] - limits["excess_allowed"]
     broken = int((excess > LIMIT_TOLERANCE).sum())
-    unknown = int(excess.isna().sum())
+    unknown = limits[excess.isna() | (limits["unchecked"] != "")]
     if broken:
         worst = limits.iloc[int(np.nanargmax(excess.to_numpy()))]
+        value, cap = (
+            measured(float(worst[n]), worst["measure"], 2) for n in ("at_decision", "cap")
+        )
         return Status.FAIL, (
             f"{broken:,} of {len(limits):,} broken, the worst {worst['limit']} "
-            f"on {day(worst['session'])} by {percent(float(excess.max()), 2)}"
+            f"on {day(worst['session'])}: {value} where {cap} was set"
         )
-    if unknown:
-        return Status.NOT_CHECKED, f"{unknown:,} of {len(limits):,} have no value"
+    if len(unknown):
+        names = ", ".join(dict.fromkeys(str(name) for name in unknown["limit"]))
+        return (
+            Status.NOT_CHECKED,
+            f"{names}: {len(unknown):,} of {len(limits):,} not checked for every asset",
+        )
     return Status.PASS, f"{len(limits):,} of {len(limits):,} hold"
 
 
@@ -150,7 +157,7 @@ def _relaxed(limits: pd.DataFrame) -> tuple[Status, str]:
     decisions, total = relaxed["session"].nunique(), limits["session"].nunique()
     return Status.WARN, (
         f"at {decisions:,} of {plural(total, 'decision')}, the most {worst['limit']} "
-        f"on {day(worst['session'])} by {percent(float(worst['slack']), 2)}"
+        f"on {day(worst['session'])} by {measured(float(worst['slack']), worst['measure'], 2)}"
     )
 
 

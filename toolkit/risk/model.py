@@ -19,8 +19,9 @@ class CovarianceEstimate:
     matrix
         Annualised covariance of simple returns, positive semidefinite; assets with enough history.
     repair
-        Largest negative eigenvalue of the correlations that was set to zero, as a positive number;
-        0 where none was. Variances are as estimated in either case.
+        Largest negative eigenvalue of the correlations, as a positive number, where they were
+        repaired: all eigenvalues are then 1e-6 or more, up to the scaling back to a diagonal of 1.
+        0 where they were not. Variances are as estimated in either case.
     observations
         Returns of each asset that entered.
     fallbacks

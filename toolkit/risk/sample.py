@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 SMALLEST_OVERLAP = 21
 """Sessions that two assets must share; with fewer their correlation is taken as 0."""
 
+REPAIRED = 1e-6
+"""Smallest eigenvalue of correlations that a repair leaves: with 0 no least risk is determined."""
+
 _ROUNDING = 1e-12
 
 
@@ -136,11 +139,12 @@ def estimate_of(
 
 
 def semidefinite(covariance: Floats) -> tuple[Floats, float]:
-    """The covariance with negative eigenvalues of its correlations set to zero, and the largest.
+    """The covariance with its correlations made positive definite where one eigenvalue is negative.
 
-    Correlations and not covariances, so that the variance of a quiet asset is not swamped by the
-    rounding of a wild one; they are brought back to a diagonal of 1. Of several at once, one more
-    axis in front, each is repaired by itself.
+    Eigenvalues are raised to `REPAIRED`; the second number is the largest negative one. Correlations
+    and not covariances, so that the variance of a quiet asset is not swamped by the rounding of a
+    wild one; they are brought back to a diagonal of 1. Of several at once, one more axis in front,
+    each is repaired by itself.
     """
     if not covariance.size:
         return covariance, 0.0
@@ -151,7 +155,7 @@ def semidefinite(covariance: Floats) -> tuple[Floats, float]:
     broken = values[..., 0] < -_ROUNDING * scale.shape[-1]
     if not broken.any():
         return covariance, 0.0
-    clipped = (vectors * np.maximum(values, 0.0)[..., None, :]) @ vectors.mT
+    clipped = (vectors * np.maximum(values, REPAIRED)[..., None, :]) @ vectors.mT
     left = np.diagonal(clipped, axis1=-2, axis2=-1)
     resized = deviations / np.sqrt(np.where(deviations > 0.0, left, 1.0))
     repaired = clipped * resized[..., :, None] * resized[..., None, :]

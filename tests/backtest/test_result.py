@@ -111,6 +111,26 @@ def run(panel: Panel, strategy: Strategy, **given) -> BacktestResult:
     )
 
 
+class Flatters(Holds):
+    """Holds bitcoin, and takes its losses out of the frame that the panel handed it."""
+
+    def targets(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        close = panel.field("close").values
+        close["SIMBTC"] = close["SIMBTC"].cummax()
+        return super().targets(panel, signals)
+
+
+def test_a_strategy_that_changes_the_prices_it_reads_earns_what_bitcoin_earned(panel):
+    monthly = Schedule("month", START)
+    flattered = run(panel, Flatters(SIMBTC=1.0), schedule=monthly)
+    honest = run(panel, Holds(SIMBTC=1.0), schedule=monthly)
+    assert honest.metrics()["net"]["max_drawdown"] < -0.2
+    pd.testing.assert_series_equal(flattered.returns["net"], honest.returns["net"])
+    assert flattered.manifest()["hashes"]["data"] == honest.manifest()["hashes"]["data"]
+
+
 # Returns, weights, orders
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -317,6 +318,30 @@ def test_a_strategy_that_looks_ahead_is_written_marked_failed_and_exits_with_4(c
     assert record.manifest["status"] == "failed"
     assert record.manifest["failures"]
     assert "FAIL" in Path(answer["report"]).read_text().upper()
+
+
+def test_accounts_that_cannot_be_compared_are_written_marked_failed_and_exit_with_4(
+    call, monkeypatch
+):
+    from toolkit.backtest import backtester
+
+    replayed = backtester.replay
+
+    def lost(*given: object) -> object:
+        second = replayed(*given)
+        return replace(second, equity=second.equity * float("nan"))
+
+    monkeypatch.setattr(backtester, "replay", lost)
+    code, out, err = call("run", "bitcoin_only", *YEAR, "--json")
+    answer = json.loads(out)
+    assert code == 4
+    assert answer["reconciliation"] == {"max_relative_gap": None}
+    assert "cannot be compared" in answer["failures"][0]
+    assert err.endswith("marked failed.\n")
+    assert RunRecord.load(Path(answer["report"]).parent).manifest["status"] == "failed"
+    code, out, _ = call("run", "bitcoin_only", *YEAR)
+    assert code == 4
+    assert "two accounts: CANNOT BE COMPARED" in out
 
 
 def test_audit_of_a_strategy_that_looks_ahead_exits_with_4_and_names_the_culprit(call, peeker):

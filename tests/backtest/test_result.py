@@ -16,6 +16,7 @@ from strategies.benchmarks import BitcoinOnly
 from strategies.difficulty_rotation import DifficultyRotation
 from toolkit.backtest.audit import Audit, Finding
 from toolkit.backtest.backtester import Backtester, Checks
+from toolkit.backtest.replay import reconcile
 from toolkit.backtest.result import BacktestResult
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import sessions_between
@@ -408,6 +409,41 @@ def test_a_missing_record_fails_the_run_and_the_count_is_named(result):
     off = replace(result.reconciliation, records=result.reconciliation.records - 1)
     (failure,) = replace(result, reconciliation=off).failures
     assert str(off.records) in failure
+
+
+def test_accounts_that_cannot_be_compared_fail_the_run_and_it_is_written(result, tmp_path):
+    second = replace(result.replay, equity=result.replay.equity * np.nan)
+    lost = reconcile(result.account.simulation.equity, len(result.orders), second)
+    failed = replace(result, replay=second, reconciliation=lost)
+    again = RunRecord.load(failed.save(tmp_path))
+    assert again.manifest["status"] == "failed"
+    assert again.manifest["reconciliation"]["max_relative_gap"] is None
+    assert "the two accounts cannot be compared" in again.manifest["failures"][0]
+    page = (tmp_path / again.name / "report.html").read_text()
+    assert "Their equity cannot be compared" in page
+
+
+@pytest.mark.parametrize(("slack", "failures"), [(0.0, 1), (0.0009, 1), (0.001, 0), (None, 0)])
+@pytest.mark.parametrize(("name", "cap", "side"), [("MaxWeight", 0.4, 1), ("MinCash", 0.02, -1)])
+def test_a_limit_broken_beyond_its_recorded_slack_fails_the_run(
+    result, name, cap, side, slack, failures
+):
+    made = result.account.decisions[3]
+    value = cap + side * (1e-7 if slack is None else 0.001)
+    measured = replace(
+        made.allocation,
+        values={**made.allocation.values, name: value},
+        relaxed={name: slack} if slack else {},
+    )
+    wrong = list(result.account.decisions)
+    wrong[3] = replace(made, allocation=measured)
+    found = replace(result, account=replace(result.account, decisions=tuple(wrong)))
+    assert len(found.failures) == failures
+    assert found.manifest()["status"] == ("failed" if failures else "ok")
+    if failures:
+        (told,) = found.failures
+        assert told.startswith("Limits: broken 1 times at a decision, the worst ")
+        assert f"{name} on {made.decision.session:%Y-%m-%d} by " in told
 
 
 def test_a_finding_of_the_audit_fails_the_run(result):

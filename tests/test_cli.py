@@ -275,7 +275,8 @@ def test_audit_json_tells_cuts_and_differences(call):
     answer = json.loads(out)
     assert (code, err) == (0, "")
     assert (answer["strategy"], answer["cuts"], answer["differences"]) == ("trend_control", 5, 0)
-    assert answer["cannot_see"]
+    assert answer["simulated"] is True
+    assert any("remembers of an earlier call" in text for text in answer["cannot_see"])
     assert not Path("runs").exists()
 
 
@@ -283,7 +284,9 @@ def test_audit_for_people_says_what_it_cannot_see(call):
     code, out, _ = call("audit", "bitcoin_only", "--cuts", "3")
     assert code == 0
     assert "3 cuts, 0 differences" in out
+    assert "SIMULATED" in out.splitlines()[0]
     assert "cannot see" in out
+    assert "remembers of an earlier call" in out
 
 
 @pytest.mark.parametrize("cuts", ["0", "-3", "many", "1.5", ""])
@@ -317,6 +320,8 @@ def test_a_strategy_that_looks_ahead_is_written_marked_failed_and_exits_with_4(c
     record = RunRecord.load(Path(answer["report"]).parent)
     assert record.manifest["status"] == "failed"
     assert record.manifest["failures"]
+    assert record.metrics["basis"]["simulated"] is True
+    assert "remembers of an earlier call" in Path(answer["report"]).read_text()
     assert "FAIL" in Path(answer["report"]).read_text().upper()
 
 

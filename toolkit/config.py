@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from datetime import date
 from inspect import isabstract
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +33,7 @@ from toolkit.risk.stress import Stress
 from toolkit.settings import locate, read_settings, shipped_folder
 from toolkit.strategy import Strategy
 from toolkit.strategy_module import find_strategy
-from toolkit.units import Positive, component, settings_of
+from toolkit.units import IsoDay, Positive, component, settings_of
 
 
 @component
@@ -57,8 +56,8 @@ class DataSettings:
 
     folder: str | None = None
     clock: ClockName = "XNYS"
-    start: date | None = None
-    end: date | None = None
+    start: IsoDay | None = None
+    end: IsoDay | None = None
     seed: int = 7
     without: tuple[str, ...] = ()
 

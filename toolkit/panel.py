@@ -42,8 +42,7 @@ class Field:
     Parameters
     ----------
     values
-        Rows by day label (naive, increasing, unique), a column an asset or one column; float. To
-        write into them, take a `copy()`.
+        Float, by day label (naive, increasing, unique), a column an asset; `copy()` to write cells.
     available_at
         Moment (UTC) each row became public, one a row, never decreasing.
     unit, source

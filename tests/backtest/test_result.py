@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ from toolkit.optimize import (
 )
 from toolkit.panel import Field, Panel
 from toolkit.record import RunRecord
+from toolkit.report.tables import tiles
 from toolkit.risk.estimators import ExponentialCovariance
 from toolkit.strategy import Strategy
 from toolkit.units import Fraction, component
@@ -444,6 +446,21 @@ def test_a_limit_broken_beyond_its_recorded_slack_fails_the_run(
         (told,) = found.failures
         assert told.startswith("Limits: broken 1 times at a decision, the worst ")
         assert f"{name} on {made.decision.session:%Y-%m-%d} by " in told
+
+
+def test_versions_are_told_of_every_package_that_can_change_a_number(result):
+    told = result.manifest()["versions"]
+    for package in (
+        "arch", "clarabel", "cvxpy", "exchange-calendars", "highspy", "numba", "numpy", "pandas",
+        "piqp", "scikit-learn", "scipy", "vectorbt",
+    ):  # fmt: skip
+        assert told[package] == version(package)
+
+
+def test_a_tile_calls_every_comparison_by_a_reader_s_name(result):
+    names = {name for tile in tiles(result.metrics()) for name, _ in tile.others}
+    assert {"gross", "benchmark", "beta-matched"} <= names
+    assert not any("_" in name for name in names)
 
 
 def test_a_finding_of_the_audit_fails_the_run(result):

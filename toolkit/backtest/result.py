@@ -247,6 +247,7 @@ class BacktestResult:
                 "excess_of": "cash",
                 "sessions": len(returns),
                 "net_of": "fees, half-spread, slippage",
+                "simulated": self.panel.simulated,
             },
             "net": {**described("net"), **money},
             "gross": described("gross"),

@@ -17,6 +17,8 @@ from toolkit.cli.signals import signals
 from toolkit.cli.terminal import (
     AsJson,
     DataFolder,
+    FirstSession,
+    LastSession,
     Runs,
     StrategyName,
     answer,
@@ -61,8 +63,8 @@ def options(
 def run(  # noqa: PLR0913 - a command line has as many options as its users need
     strategy: StrategyName,
     data: DataFolder = None,
-    start: Annotated[str | None, typer.Option(help="First session of the run, ISO day.")] = None,
-    end: Annotated[str | None, typer.Option(help="Last session of the run, ISO day.")] = None,
+    start: FirstSession = None,
+    end: LastSession = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,16 +113,18 @@ def audit(
     if cuts != "all" and not (cuts.isdigit() and int(cuts) > 0):
         raise ConfigError(f"--cuts {cuts}: expected a number above 0, or 'all'.")
     experiment = experiment_of(strategy, data)
+    panel = experiment.panel()
     found = look_ahead_audit(
         experiment.backtester().loop,
         experiment.strategy(),
-        experiment.panel(),
+        panel,
         None if cuts == "all" else int(cuts),
         deep=deep,
         progress=progress(),
     )
     content = {
         "strategy": experiment.name,
+        "simulated": panel.simulated,
         "cuts": found.cuts,
         "differences": found.differences,
         "deep": deep,
@@ -128,7 +132,8 @@ def audit(
         "cannot_see": list(found.cannot_see),
     }
     lines = [
-        f"{experiment.name}: {found.cuts} cuts, {found.differences} differences",
+        f"{'SIMULATED MARKET   ' if panel.simulated else ''}{experiment.name}: {found.cuts} cuts, "
+        f"{found.differences} differences",
         *(
             f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
             f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"

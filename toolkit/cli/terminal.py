@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from toolkit.backtest.engine import Progress
     from toolkit.config import Experiment
     from toolkit.panel import Panel
 
@@ -94,23 +93,3 @@ def experiment_of(
 def complain(text: str) -> None:
     """Write a line of narration on stderr."""
     sys.stderr.write(f"hashpivot: {text}\n")
-
-
-def progress() -> Progress | None:
-    """A line on stderr that appears after a second, on a terminal only."""
-    if not sys.stderr.isatty():
-        return None
-    from time import monotonic
-
-    began = shown = monotonic()
-
-    def show(stage: str, done: int, total: int) -> None:
-        nonlocal shown
-        now = monotonic()
-        if now - began > 1.0 and (now - shown > 0.1 or done in (0, total)):
-            shown = now
-            count = f" {done}/{total}" if total > 1 else ""
-            sys.stderr.write(f"\r\033[K{stage}{count}" + ("\r\033[K" if done == total else ""))
-            sys.stderr.flush()
-
-    return show

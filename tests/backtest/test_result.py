@@ -278,6 +278,7 @@ def test_the_basis_of_every_annualised_number_is_stated(result):
         "excess_of": "cash",
         "sessions": len(result.returns),
         "net_of": "fees, half-spread, slippage",
+        "simulated": True,
     }
     assert result.manifest()["periods_per_year"] == 252.0
 

@@ -234,6 +234,13 @@ def test_a_missing_experiment_file_is_named(folder, refused):
     refused(2, "There is no file missing.toml", arguments=("run", "missing.toml"))
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that fails for everyone")
+def test_an_experiment_file_that_cannot_be_read_is_named_with_the_reason(folder, refused):
+    # A file whose reading fails whoever asks, the administrator included.
+    Path("held.toml").symlink_to("/proc/self/mem")
+    refused(2, "held.toml cannot be read (Input/output error)", arguments=("run", "held.toml"))
+
+
 @pytest.mark.parametrize("override", ["lookback=3", "schedule.every=fortnight", "nowhere.x=1"])
 def test_a_setting_that_does_not_fit_is_refused(folder, refused, override):
     word = override.split("=")[0].split(".")[0 if override.startswith(("look", "no")) else 1]
@@ -381,7 +388,15 @@ def test_a_series_that_stops_is_the_end_of_coverage_with_a_warning(folder, call)
     ("options", "code", "words"),
     [
         (("--start", "2023-13-01"), 2, ["start", "2023-13-01"]),
-        (("--start", "soon"), 2, ["start", "soon"]),
+        (("--start", "soon"), 2, ["--start", "'soon' is no ISO day"]),
+        (("--start", "0"), 2, ["--start", "'0' is no ISO day"]),
+        (("--start", ""), 2, ["--start", "'' is no ISO day"]),
+        (("--start", "2023-1-1"), 2, ["--start", "'2023-1-1' is no ISO day"]),
+        (("--end", "1700006400"), 2, ["--end", "'1700006400' is no ISO day"]),
+        (("--end", "2023-12-29T00:00"), 2, ["--end", "is no ISO day"]),
+        (("--set", "data.end=1700006400"), 2, ["[data]", "1700006400: expected an ISO day"]),
+        (("--set", "data.end='1700006400'"), 2, ["[data]", "'1700006400': expected an ISO day"]),
+        (("--set", "schedule.start=0"), 2, ["[schedule]", "0: expected an ISO day"]),
         (("--end", "2030-01-01"), 3, ["2030-01-01", "2023-12-29"]),
         (("--start", "2023-06-01", "--end", "2023-05-01"), 3, ["2023-06-01", "2023-05-01"]),
         (("--start", "2023-12-29"), 3, ["2023-12-29", "no target that could be filled"]),
@@ -422,6 +437,42 @@ def test_a_user_s_targets_are_checked(folder, refused, weights, problem):
     )
     replaced(Path("mix.toml"), "benchmarks:StaticMix", "odd:Odd")
     refused(3, problem)
+
+
+@pytest.mark.parametrize(
+    ("returned", "found"),
+    [
+        ("None", "found None"),
+        ("0.5", "found float"),
+        ("panel.prices()['SHARE']", "found Series"),
+        ("panel.prices().to_numpy()", "found ndarray"),
+    ],
+)
+def test_targets_that_are_no_frame_are_refused_naming_the_strategy(
+    folder, refused, returned, found
+):
+    Path("odd.py").write_text(
+        "from toolkit import Strategy\n\n\n"
+        'class Odd(Strategy):\n    """Odd targets."""\n\n'
+        "    def targets(self, panel, signals=None):\n"
+        f"        return {returned}\n"
+    )
+    replaced(Path("mix.toml"), "benchmarks:StaticMix", "odd:Odd")
+    refused(3, "Odd.targets", found, "a DataFrame with a row a session and a column an asset")
+
+
+@pytest.mark.parametrize("code", ["0", "3", "'gone'"])
+@pytest.mark.parametrize("place", ["module", "targets"])
+def test_a_strategy_that_ends_the_program_is_refused(folder, refused, place, code):
+    Path("odd.py").write_text(
+        f"import sys\nfrom toolkit import Strategy\n\n{'sys.exit' if place == 'module' else 'str'}"
+        f"({code})\n\n\n"
+        'class Odd(Strategy):\n    """Leaves."""\n\n'
+        "    def targets(self, panel, signals=None):\n"
+        f"        sys.exit({code})\n"
+    )
+    replaced(Path("mix.toml"), "benchmarks:StaticMix", "odd:Odd")
+    refused(2, f"ended the program by sys.exit({code})")
 
 
 def impossible() -> None:

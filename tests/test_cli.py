@@ -11,6 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -228,7 +231,7 @@ def test_doctor_tries_every_part(call):
     code, out, err = call("doctor", "--json")
     found = json.loads(out)
     assert (code, err) == (0, "")
-    assert len(found) >= 8
+    assert len(found) >= 10
     assert all(check["ok"] for check in found.values())
     assert "vectorbt 1.2.0" in found["replay (vectorbt)"]["found"]
 
@@ -237,11 +240,44 @@ def test_doctor_says_what_does_not_work_and_exits_with_2(call, monkeypatch):
     def broken() -> str:
         raise ImportError("no solver here")
 
-    monkeypatch.setattr("toolkit.doctor._solver", broken)
+    monkeypatch.setattr("toolkit.doctor._conic_solver", broken)
     code, out, err = call("doctor")
     assert code == 2
     assert re.search(r"^FAIL solver \(clarabel\) +ImportError: no solver here$", out, re.MULTILINE)
     assert err.startswith("hashpivot: ")
+
+
+@pytest.mark.parametrize(
+    ("solver", "place"),
+    [
+        ("piqp", "solve_quadratic"),
+        ("clarabel", "BestWeights.solve"),
+        ("highs", "solve_tail"),
+    ],
+)
+def test_doctor_has_each_solver_solve_something(call, monkeypatch, solver, place):
+    def broken(*_: object) -> None:
+        raise ArithmeticError("no answer today")
+
+    monkeypatch.setattr(f"toolkit.optimize.problems.{place}", broken)
+    code, out, _ = call("doctor", "--json")
+    found = json.loads(out)
+    assert code == 2
+    assert not found[f"solver ({solver})"]["ok"]
+    assert "no answer today" in found[f"solver ({solver})"]["found"]
+
+
+def test_doctor_has_the_second_account_account_for_orders(call, monkeypatch):
+    import vectorbt
+
+    def wrong(**given: object) -> object:
+        return ordered(**{**given, "fees": 0.0})
+
+    ordered = vectorbt.Portfolio.from_orders
+    monkeypatch.setattr(vectorbt.Portfolio, "from_orders", wrong)
+    code, out, _ = call("doctor", "--json")
+    assert code == 2
+    assert "1010" in json.loads(out)["replay (vectorbt)"]["found"]
 
 
 # Report
@@ -274,7 +310,8 @@ def test_audit_json_tells_cuts_and_differences(call):
     answer = json.loads(out)
     assert (code, err) == (0, "")
     assert (answer["strategy"], answer["cuts"], answer["differences"]) == ("trend_control", 5, 0)
-    assert answer["cannot_see"]
+    assert answer["simulated"] is True
+    assert any("remembers of an earlier call" in text for text in answer["cannot_see"])
     assert not Path("runs").exists()
 
 
@@ -282,7 +319,9 @@ def test_audit_for_people_says_what_it_cannot_see(call):
     code, out, _ = call("audit", "bitcoin_only", "--cuts", "3")
     assert code == 0
     assert "3 cuts, 0 differences" in out
+    assert "SIMULATED" in out.splitlines()[0]
     assert "cannot see" in out
+    assert "remembers of an earlier call" in out
 
 
 @pytest.mark.parametrize("cuts", ["0", "-3", "many", "1.5", ""])
@@ -316,7 +355,33 @@ def test_a_strategy_that_looks_ahead_is_written_marked_failed_and_exits_with_4(c
     record = RunRecord.load(Path(answer["report"]).parent)
     assert record.manifest["status"] == "failed"
     assert record.manifest["failures"]
+    assert record.metrics["basis"]["simulated"] is True
+    assert "remembers of an earlier call" in Path(answer["report"]).read_text()
     assert "FAIL" in Path(answer["report"]).read_text().upper()
+
+
+def test_accounts_that_cannot_be_compared_are_written_marked_failed_and_exit_with_4(
+    call, monkeypatch
+):
+    from toolkit.backtest import backtester
+
+    replayed = backtester.replay
+
+    def lost(*given: object) -> object:
+        second = replayed(*given)
+        return replace(second, equity=second.equity * float("nan"))
+
+    monkeypatch.setattr(backtester, "replay", lost)
+    code, out, err = call("run", "bitcoin_only", *YEAR, "--json")
+    answer = json.loads(out)
+    assert code == 4
+    assert answer["reconciliation"] == {"max_relative_gap": None}
+    assert "cannot be compared" in answer["failures"][0]
+    assert err.endswith("marked failed.\n")
+    assert RunRecord.load(Path(answer["report"]).parent).manifest["status"] == "failed"
+    code, out, _ = call("run", "bitcoin_only", *YEAR)
+    assert code == 4
+    assert "two accounts: CANNOT BE COMPARED" in out
 
 
 def test_audit_of_a_strategy_that_looks_ahead_exits_with_4_and_names_the_culprit(call, peeker):
@@ -424,14 +489,27 @@ def test_each_error_is_one_line_and_its_exit_code(call, monkeypatch, error, code
     assert err in ("hashpivot: text\n", "hashpivot: Interrupted; nothing was written.\n")
 
 
+SLOW = (
+    "import time\nfrom strategies.benchmarks import BitcoinOnly\n\ntime.sleep({module})\n\n\n"
+    'class Slow(BitcoinOnly):\n    """Takes its time."""\n\n'
+    "    def targets(self, panel, signals=None):\n"
+    "        time.sleep({targets})\n"
+    "        return super().targets(panel, signals)\n"
+)
+
+
+def on_a_terminal(process: subprocess.Popen[str], outside: int) -> tuple[str, str]:
+    """What a process writes on stdout, and shows on the terminal that is its stderr."""
+    shown = b""
+    with suppress(OSError):  # How a terminal ends whose other side was closed.
+        while part := os.read(outside, 65_536):
+            shown += part
+    os.close(outside)
+    return process.communicate(timeout=60)[0], shown.decode()
+
+
 def test_progress_shows_on_a_terminal_and_leaves_stdout_to_the_answer(tmp_path):
-    (tmp_path / "slow.py").write_text(
-        "import time\nfrom strategies.benchmarks import BitcoinOnly\n\n\n"
-        'class Slow(BitcoinOnly):\n    """Takes its time."""\n\n'
-        "    def targets(self, panel, signals=None):\n"
-        "        time.sleep(0.1)\n"
-        "        return super().targets(panel, signals)\n"
-    )
+    (tmp_path / "slow.py").write_text(SLOW.format(module=0, targets=0.1))
     (tmp_path / "slow.toml").write_text('[strategy]\nkind = "slow:Slow"\n')
     outside, terminal = pty.openpty()
     done = subprocess.run(
@@ -445,6 +523,90 @@ def test_progress_shows_on_a_terminal_and_leaves_stdout_to_the_answer(tmp_path):
     assert json.loads(done.stdout)["status"] == "ok"
     assert re.search(r"\d+/40", shown)
     assert shown.endswith("\r\033[K")  # the line is wiped once it is done
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "slow.toml", "--no-replay", "--no-report", "--set", "checks.audit_cuts=0"),
+        ("audit", "slow.toml", "--cuts", "1"),
+    ],
+)
+def test_progress_is_drawn_while_a_stage_is_silent(tmp_path, arguments):
+    (tmp_path / "slow.py").write_text(SLOW.format(module=2.5, targets=0))
+    (tmp_path / "slow.toml").write_text('[strategy]\nkind = "slow:Slow"\n')
+    outside, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [COMMAND, *arguments, "--json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal,
+        text=True,
+    )  # fmt: skip
+    os.close(terminal)
+    out, shown = on_a_terminal(process, outside)
+    assert process.returncode == 0
+    assert json.loads(out)
+    assert re.match(r"\r\033\[Kstart, \d+ s\r\033\[K", shown)
+    assert re.search(r"\w+, \d+ s\r", shown)
+    assert shown.endswith("\r\033[K")
+
+
+def test_an_interruption_wipes_the_progress_and_says_so_in_one_line(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW.format(module=30, targets=0))
+    (tmp_path / "slow.toml").write_text('[strategy]\nkind = "slow:Slow"\n')
+    outside, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [COMMAND, "run", "slow.toml"], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+        stderr=terminal,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
+    os.close(terminal)
+    first = os.read(outside, 65_536).decode()
+    assert first.startswith("\r\033[Kstart")
+    process.send_signal(signal.SIGINT)
+    shown = first + on_a_terminal(process, outside)[1]
+    assert process.returncode == 130
+    assert shown.endswith(" s\r\033[Khashpivot: Interrupted; nothing was written.\r\n")
+    assert shown.count("hashpivot:") == 1
+
+
+class Terminal(StringIO):
+    """A stderr that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "slowed", "stage"),
+    [
+        (("doctor",), "toolkit.doctor._calendar", r"calendar \(XNYS\) 8/10, \d+ s"),
+        (("report", "latest"), "toolkit.report.page.render", r"report, \d+ s"),
+        (("network", "status"), "toolkit.signals.status.network_status", r"signals, \d+ s"),
+        (("pivot", "status"), "toolkit.signals.pivot_status.pivot_status", r"signals, \d+ s"),
+    ],
+)
+def test_every_slow_command_shows_progress_and_an_error_comes_after_it(
+    call, monkeypatch, arguments, slowed, stage
+):
+    fast = ("--no-replay", "--no-report", "--set", "checks.audit_cuts=0")
+    call("run", "bitcoin_only", *YEAR[:4], *fast)
+
+    def failing(*_: object, **__: object) -> None:
+        time.sleep(1.3)
+        raise errors.DataError("what went wrong")
+
+    monkeypatch.setattr(slowed, failing)
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    code, _, _ = call(*arguments)
+    assert code == (2 if arguments == ("doctor",) else 3)
+    assert re.search(stage, shown.getvalue())
+    assert re.search(r" s\r\033\[Khashpivot: [^\r]*\n$", shown.getvalue())
+
+
+def test_without_a_terminal_there_is_no_progress(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW.format(module=1.5, targets=0))
+    (tmp_path / "slow.toml").write_text('[strategy]\nkind = "slow:Slow"\n')
+    done = fresh("audit", "slow.toml", "--cuts", "1", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", [("strategies",), ("--help",)])

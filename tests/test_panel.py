@@ -311,6 +311,55 @@ def test_writing_into_what_the_panel_returned_does_not_change_the_panel():
     assert panel.eligible().all(axis=None)
 
 
+def _replace_a_column(frame: pd.DataFrame) -> None:
+    frame["COIN"] = frame["COIN"].cummax()
+
+
+def _write_cells(frame: pd.DataFrame) -> None:
+    frame.iloc[3:, 1] = 1e6
+
+
+def _write_through_a_view(frame: pd.DataFrame) -> None:
+    for view in (lambda: frame["COIN"].array, frame.to_numpy, lambda: frame.values):
+        with pytest.raises(ValueError, match="read-only"):
+            view()[3] = 1e6
+
+
+@pytest.mark.parametrize("change", [_replace_a_column, _write_cells, _write_through_a_view])
+@pytest.mark.parametrize("cut", [False, True])
+def test_changing_the_values_of_a_field_changes_no_market(change, cut):
+    panel = panel_of(CASH, COIN, MINER)
+    panel = panel.until(SESSIONS[-1]) if cut else panel
+    before, untouched = panel.digest(), replace(panel)
+    for read in (lambda: panel.field("close"), lambda: panel.fields["close"]):
+        change(read().values)
+    with pytest.raises(ValueError, match="read-only"):
+        panel.field("close").column("COIN")[3] = 1e6
+    with pytest.raises(ValueError, match="read-only"):
+        panel.field("close").moments[3] = 0
+    assert panel.digest() == before
+    pd.testing.assert_frame_equal(panel.known("close"), untouched.known("close"))
+    pd.testing.assert_frame_equal(panel.prices(), untouched.prices())
+
+
+def test_a_change_that_stays_ones_own_is_allowed():
+    panel = panel_of(CASH, COIN)
+    mine = panel.field("close").values
+    mine["COIN"] = 1.0
+    mine.iloc[0, 0] = 2.0
+    assert (mine["COIN"].iloc[1:] == 1.0).all()
+    assert mine.iloc[0, 0] == 2.0
+
+
+def test_fields_can_be_neither_added_nor_replaced():
+    given = {"close": close_of(Universe((CASH, COIN)))}
+    panel = Panel(Universe((CASH, COIN)), SESSIONS, given)
+    with pytest.raises(TypeError, match="item assignment"):
+        panel.fields["close"] = daily("COIN", 1.0)
+    given["late"] = daily("COIN", 1.0)
+    assert list(panel.fields) == ["close"]
+
+
 # Cuts
 
 
@@ -458,6 +507,14 @@ def test_what_was_derived_is_kept_by_its_panel_and_reaches_no_other():
     assert rows_of(replace(panel)) == rows_of(panel)
     assert len(asked) == 3
     assert panel.until(MONDAY) is not past
+
+
+def test_a_derived_frame_is_given_to_each_reader_as_their_own():
+    panel = panel_of(CASH, COIN)
+    first, second = (panel.derived("copied", panel.prices) for _ in range(2))
+    first["COIN"] = first["COIN"].cummax()
+    second.iloc[3:] = 0.0
+    pd.testing.assert_frame_equal(panel.derived("copied", panel.prices), panel.prices())
 
 
 def test_a_field_of_one_column_has_the_rows_and_moments_of_the_one_it_is_derived_from():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +124,27 @@ def test_a_run_is_found_by_name_by_path_and_as_the_latest(record, tmp_path):
     assert find_run("latest", tmp_path) == new
     assert find_run(old.name, tmp_path) == old
     assert find_run(str(old), tmp_path / "elsewhere") == old
+
+
+def test_the_latest_of_runs_of_one_second_is_not_the_one_with_the_highest_hash(record, tmp_path):
+    for digits in ("ffffffff", "00000000", "88888888"):
+        manifest = {**record.manifest, "run_id": f"20250131T120000Z-{digits}"}
+        last = RunRecord(**{**record.__dict__, "manifest": manifest}).save(tmp_path)
+        assert find_run("latest", tmp_path) == last
+    # The second in the name comes first: a folder that was copied has a new clock.
+    manifest = {**record.manifest, "run_id": "20250131T115959Z-ffffffff"}
+    RunRecord(**{**record.__dict__, "manifest": manifest}).save(tmp_path)
+    assert find_run("latest", tmp_path) == last
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o002, 0o775)])
+def test_who_may_read_a_run_is_what_the_umask_says(record, tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        folder = record.save(tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == mode
 
 
 def test_the_latest_of_runs_of_one_second_is_the_one_written_last(record, tmp_path):

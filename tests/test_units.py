@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import FrozenInstanceError, replace
+from datetime import date, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import ConfigError
-from toolkit.units import BasisPoints, Days, Fraction, NonNegative, Positive, Sessions, component
+from toolkit.units import (
+    BasisPoints,
+    Days,
+    Fraction,
+    IsoDay,
+    NonNegative,
+    Positive,
+    Sessions,
+    component,
+)
 
 drawn = settings(deadline=None, derandomize=True)
 
@@ -63,6 +73,27 @@ def test_a_count_is_taken_exactly_from_one_to_ten_thousand(name, value):
 def test_a_count_is_a_whole_number(value):
     with pytest.raises(ConfigError, match=r"Everything\.lookback"):
         Everything(lookback=value)
+
+
+@component
+class Dated:
+    """A setting that is a day."""
+
+    day: IsoDay | None = None
+
+
+@pytest.mark.parametrize("given", [date(2024, 1, 31), "2024-01-31", datetime(2024, 1, 31)])
+def test_a_day_is_taken_as_it_is_or_as_its_iso_text(given):
+    assert Dated(day=given).day == date(2024, 1, 31)
+    assert Dated().day is None
+
+
+@pytest.mark.parametrize(
+    "given", [0, 1_706_659_200, 1.5, "0", "1706659200", "-1706659200", "2024-1-31", "20240131", ""]
+)
+def test_a_number_is_no_day(given):
+    with pytest.raises(ConfigError, match=r"Dated\.day = .*: expected an ISO day, like 2024-01-31"):
+        Dated(day=given)
 
 
 def test_a_wrong_value_is_named_with_class_setting_and_what_was_found():

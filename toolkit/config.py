@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
-from datetime import date
 from functools import cached_property
 from inspect import isabstract
 from pathlib import Path
@@ -38,7 +37,7 @@ from toolkit.risk.stress import Stress
 from toolkit.settings import locate, read_settings, shipped_folder
 from toolkit.strategy import Strategy
 from toolkit.strategy_module import find_strategy
-from toolkit.units import Positive, component, settings_of
+from toolkit.units import IsoDay, Positive, component, settings_of
 
 
 @component
@@ -61,8 +60,8 @@ class DataSettings:
 
     folder: str | None = None
     clock: ClockName = "XNYS"
-    start: date | None = None
-    end: date | None = None
+    start: IsoDay | None = None
+    end: IsoDay | None = None
     seed: int = 7
     without: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Whether each part of the machinery works on this machine."""
+"""Whether each part of the machinery works on this machine: each is given something small to do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.backtest.engine import Progress
+    from toolkit.optimize import Limit, Objective
 
 
 @dataclass(frozen=True)
@@ -17,19 +22,26 @@ class Check:
     found: str
 
 
-def examine() -> tuple[Check, ...]:
-    """Every part, tried out."""
+def examine(progress: Progress | None = None) -> tuple[Check, ...]:
+    """Every part, tried out; `progress` is told which one comes next."""
     parts: dict[str, Callable[[], str]] = {
         "python": platform.python_version,
         "hashpivot": lambda: version("hashpivot"),
         "pandas": lambda: version("pandas"),
         "ledger (numba)": _ledger,
-        "solver (clarabel)": _solver,
+        "solver (piqp)": _quadratic_solver,
+        "solver (clarabel)": _conic_solver,
+        "solver (highs)": _linear_solver,
         "replay (vectorbt)": _replay_engine,
         "calendar (XNYS)": _calendar,
         "strategies": _strategies,
     }
-    return tuple(_try(name, part) for name, part in parts.items())
+    checks: list[Check] = []
+    for name, part in parts.items():
+        if progress is not None:
+            progress(name, len(checks), len(parts))
+        checks.append(_try(name, part))
+    return tuple(checks)
 
 
 def _try(name: str, part: Callable[[], str]) -> Check:
@@ -53,18 +65,63 @@ def _ledger() -> str:
     return f"numba {version('numba')}"
 
 
-def _solver() -> str:
-    import cvxpy
+def _quadratic_solver() -> str:
+    from toolkit.optimize import MaxWeight, MinimumVariance
 
-    if "CLARABEL" not in cvxpy.installed_solvers():
-        raise ImportError("cvxpy does not find CLARABEL")
+    _demand_answer("piqp solved", MinimumVariance(), MaxWeight(cap=0.7))
+    return f"piqp {version('piqp')}"
+
+
+def _conic_solver() -> str:
+    from toolkit.optimize import MaxVolatility, TrackTarget
+
+    # What clarabel calls an answer.
+    _demand_answer("Solved", TrackTarget(), MaxVolatility(cap=0.2))
     return f"clarabel {version('clarabel')}, cvxpy {version('cvxpy')}"
 
 
-def _replay_engine() -> str:
-    import vectorbt_rust
+def _linear_solver() -> str:
+    from toolkit.optimize import MaxWeight, MinimumExpectedShortfall
 
-    return f"vectorbt {version('vectorbt')}, engine {vectorbt_rust.__name__}"
+    _demand_answer("highs optimal", MinimumExpectedShortfall(), MaxWeight(cap=0.7))
+    return f"highspy {version('highspy')}"
+
+
+def _demand_answer(status: str, objective: Objective, limit: Limit) -> None:
+    """Size two assets; the program certifies the weights, the status says whose they are."""
+    import pandas as pd
+
+    from toolkit.optimize import Decision, Optimizer
+
+    names = ["A", "B"]
+    decision = Decision(
+        session=pd.Timestamp("2024-01-02"),
+        target=pd.Series([0.1, 0.9], names),
+        current=pd.Series([0.5, 0.5], names),
+        covariance=pd.DataFrame([[0.01, 0.0], [0.0, 0.09]], names, names),
+        scenarios=pd.DataFrame([[-0.01, -0.03], [0.01, 0.02], [-0.02, 0.01]] * 20, columns=names),
+    )
+    found = Optimizer(objective, (limit,)).compile(names).solve(decision)
+    answered = None if found.certificate is None else found.certificate.solver
+    if answered != status:
+        raise ArithmeticError(f"the answer is {answered!r}, expected {status!r}")
+
+
+def _replay_engine() -> str:
+    import numpy as np
+    import pandas as pd
+
+    from toolkit.backtest.replay import ReplayInput, replay
+
+    days = pd.DatetimeIndex(["2024-01-02", "2024-01-03", "2024-01-04"])
+    prices = pd.DataFrame({"A": [10.0, 10.0, 11.0]}, index=days)
+    units = pd.DataFrame({"A": [10.0, 0.0, -10.0]}, index=days)
+    costless = np.zeros((3, 1))
+    second = replay(units, ReplayInput(prices, costless + 0.01, costless, None, 1_000.0))
+    equity = float(second.equity.iloc[-1])
+    if second.records != 2 or abs(equity - 1_007.9) > 1e-9:
+        raise ArithmeticError(f"two orders worth 1,007.90 became {second.records} and {equity}")
+    return f"vectorbt {version('vectorbt')}, vectorbt-rust {version('vectorbt-rust')}"
 
 
 def _calendar() -> str:

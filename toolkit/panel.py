@@ -12,7 +12,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -36,12 +37,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Field:
-    """One quantity over time.
+    """One quantity over time; whoever reads its values has a frame of their own.
 
     Parameters
     ----------
     values
-        Rows by day label (naive, increasing, unique), a column an asset or one column; float.
+        Float, by day label (naive, increasing, unique), a column an asset; `copy()` to write cells.
     available_at
         Moment (UTC) each row became public, one a row, never decreasing.
     unit, source
@@ -52,9 +53,10 @@ class Field:
     available_at: pd.DatetimeIndex
     unit: str
     source: str
+    _kept: pd.DataFrame = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        index = self.values.index
+        index = self._kept.index
         if not isinstance(index, pd.DatetimeIndex) or index.tz is not None:
             raise DataError(f"Field from {self.source}: rows must be labelled by naive days.")
         if not (index.is_monotonic_increasing and index.is_unique):
@@ -62,9 +64,8 @@ class Field:
         if len(index) != len(self.available_at) or str(self.available_at.tz) != "UTC":
             raise DataError(f"Field from {self.source}: every row needs a moment in UTC.")
         if not self.available_at.is_monotonic_increasing:
-            raise DataError(
-                f"Field from {self.source}: a later row became public before an earlier."
-            )
+            what = "a later row became public before an earlier"
+            raise DataError(f"Field from {self.source}: {what}.")
 
     def apply(self, function: Callable[[pd.DataFrame], pd.DataFrame], unit: str) -> Field:
         """A field computed row by row from this one, public when its rows were.
@@ -72,25 +73,25 @@ class Field:
         The function must use past rows only; the look-ahead audit checks that it does.
         """
         values = function(self.values)
-        if not values.index.equals(self.values.index):
+        if not values.index.equals(self._kept.index):
             raise DataError(f"A function applied to the field from {self.source} changed its rows.")
         return Field(values, self.available_at, unit, self.source)
 
     def column(self, name: str | None = None) -> NDArray[np.float64]:
-        """Values of a column, of the only one where none is named, by row. Not to be changed."""
-        place = 0 if name is None else self.values.columns.get_loc(name)
-        values: NDArray[np.float64] = self.values.to_numpy(dtype=float)[:, place]
+        """Values of a column, of the only one where none is named, by row. Read-only."""
+        place = 0 if name is None else self._kept.columns.get_loc(name)
+        values: NDArray[np.float64] = self._kept.to_numpy(dtype=float)[:, place]
         return values
 
     def derive(self, name: str, values: NDArray[np.float64], unit: str) -> Field:
         """A field of one column that has the rows of this one, public when they were."""
-        frame = pd.DataFrame(values[:, None], self.values.index, labels_of(name), copy=False)
+        frame = pd.DataFrame(values[:, None], self._kept.index, labels_of(name), copy=False)
         return Field(frame, self.available_at, unit, self.source)
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Day label of each row, nanoseconds since 1970."""
-        days: Any = self.values.index
+        days: Any = self._kept.index
         return _nanoseconds(days)
 
     @cached_property
@@ -102,13 +103,32 @@ class Field:
         """The rows that were public at a moment."""
         public = int(self.moments.searchsorted(moment.value, side="right"))
         return replace(
-            self, values=self.values.iloc[:public], available_at=self.available_at[:public]
+            self, values=self._kept.iloc[:public], available_at=self.available_at[:public]
         )
 
 
+def _lend(lender: Field) -> pd.DataFrame:
+    """A new frame over the kept array; pandas copies what its owner changes, so nobody else sees."""
+    return lender._kept.copy(deep=False)
+
+
+def _keep(owner: Field, values: pd.DataFrame) -> None:
+    """Keep the values over a read-only array: some views of a frame would be written through."""
+    fixed = values.to_numpy(dtype=float)
+    fixed.flags.writeable = False
+    frame = pd.DataFrame(fixed, values.index, values.columns, copy=False)
+    object.__setattr__(owner, "_kept", frame)
+
+
+# Once the class is made: inside it, the property would be taken for a default.
+Field.values = property(_lend, _keep)  # type: ignore[assignment]
+
+
 def _nanoseconds(index: pd.DatetimeIndex) -> NDArray[np.int64]:
-    """Moments as whole numbers: what is computed with them needs no labels."""
-    return index.asi8 if index.unit == "ns" else index.as_unit("ns").asi8
+    """Moments as whole numbers, read-only: what is computed with them needs no labels."""
+    numbers = index.asi8 if index.unit == "ns" else index.as_unit("ns").asi8
+    numbers.flags.writeable = False
+    return numbers
 
 
 class _PastFields(Mapping[str, Field]):
@@ -126,12 +146,12 @@ class _PastFields(Mapping[str, Field]):
     def __getitem__(self, name: str) -> Field:
         if name not in self._cut:
             cut = self._fields[name].until(self._moment)
-            columns = cut.values.columns.tolist()
+            columns = cut._kept.columns.tolist()
             if not self._later.isdisjoint(columns):
                 known = [place for place, name in enumerate(columns) if name not in self._later]
                 names = labels_of(*(columns[place] for place in known))
-                values = cut.values.to_numpy()[:, known]
-                frame = pd.DataFrame(values, cut.values.index, names, copy=False)
+                values = cut._kept.to_numpy()[:, known]
+                frame = pd.DataFrame(values, cut._kept.index, names, copy=False)
                 cut = replace(cut, values=frame)
             self._cut[name] = cut
         return self._cut[name]
@@ -185,6 +205,10 @@ class Panel:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    def __post_init__(self) -> None:
+        if isinstance(self.fields, dict):
+            object.__setattr__(self, "fields", MappingProxyType({**self.fields}))
+
     @property
     def periods_per_year(self) -> float:
         """Sessions a year on this clock: 252 or 365."""
@@ -214,7 +238,7 @@ class Panel:
         is not NaN. A value whose row is labelled more than `max_age` before the session is NaN.
         """
         source = self.field(quantity) if isinstance(quantity, str) else quantity
-        values = source.values.to_numpy(dtype=float)
+        values = source._kept.to_numpy(dtype=float)
         # Row -1 stands for none yet.
         values = np.vstack([values, np.full((1, values.shape[1]), np.nan)])
         row = source.moments.searchsorted(self._moments, side="right") - 1
@@ -230,25 +254,26 @@ class Panel:
         if max_age is not None and len(gaps):
             age = self._labels[:, None] - source.labels[row]
             found[np.broadcast_to(age > max_age.value, found.shape)] = np.nan
-        return pd.DataFrame(found, self.sessions, source.values.columns, copy=False)
+        return pd.DataFrame(found, self.sessions, source._kept.columns, copy=False)
 
     def derived(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What was computed from this panel under a key, computed now if it was not yet.
 
         For what several signals need on their way; the key is the function that tells it, with its
         arguments. It is kept by this very panel: `until` gives a new panel that has none of it, so
-        that nothing computed from later rows ever reaches an earlier decision. Whoever is given it
-        must not change it, and it must not hold the panel, which would then never be freed.
+        that nothing computed from later rows ever reaches an earlier decision. Whoever is given a
+        frame has one of their own; anything else must not be changed. It must not hold the panel,
+        which would then never be freed.
         """
         if key not in self._derived:
             self._derived[key] = compute()
-        found: T = self._derived[key]
-        return found
+        found: Any = self._derived[key]
+        return cast(T, found.copy(deep=False) if isinstance(found, pd.DataFrame) else found)
 
     @cached_property
     def _closes(self) -> NDArray[np.float64]:
         """Closes on the sessions inside each asset's life, NaN where it has none."""
-        closes = self.field(PRICE_FIELD).values
+        closes = self.field(PRICE_FIELD)._kept
         if not closes.columns.equals(self.universe.columns):
             closes = closes.reindex(columns=self.universe.columns)
         absent = np.full((1, closes.shape[1]), np.nan)  # Row -1: a session without a row.
@@ -367,9 +392,9 @@ class Panel:
         summary.update(self.sessions.as_unit("ns").asi8.tobytes())
         for name in sorted(self.fields):
             quantity = self.fields[name]
-            columns = "|".join(str(column) for column in quantity.values.columns)
+            columns = "|".join(str(column) for column in quantity._kept.columns)
             summary.update(f"{name}|{quantity.unit}|{quantity.source}|{columns}".encode())
-            summary.update(quantity.values.index.as_unit("ns").asi8.tobytes())  # type: ignore[attr-defined]
+            summary.update(quantity._kept.index.as_unit("ns").asi8.tobytes())  # type: ignore[attr-defined]
             summary.update(quantity.available_at.as_unit("ns").asi8.tobytes())
-            summary.update(np.ascontiguousarray(quantity.values.to_numpy(dtype=float)).tobytes())
+            summary.update(np.ascontiguousarray(quantity._kept.to_numpy(dtype=float)).tobytes())
         return summary.hexdigest()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,7 +191,10 @@ def demand_writable(runs: Path) -> None:
 def _new_draft(runs: Path) -> Path:
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".draft-", dir=runs))
+        draft = runs / f".draft-{secrets.token_hex(8)}"
+        # Not a temporary folder, which nobody else may read: it becomes the run's folder.
+        draft.mkdir()
+        return draft
     except OSError as error:
         raise ConfigError(
             f"Run folder {runs} cannot be written ({error.strerror}). Choose another with --runs."
@@ -206,12 +209,21 @@ def find_run(name: str, runs: Path) -> Path:
         else []
     )
     if name == "latest" and folders:
-        return runs / folders[-1]
+        return runs / max(folders, key=lambda folder: _written(runs / folder))
     if name in folders:
         return runs / name
     if Path(name).is_dir():
         return Path(name)
     raise SourceUnavailableError(f"Run {name!r} is not in {runs}. {suggestion(name, folders)}")
+
+
+def _written(run: Path) -> tuple[str, int]:
+    """When a run was made: the second in its name, and among those of a second when it was written.
+
+    The clock of the file comes last, as a copy of the folder has another.
+    """
+    manifest = run / "run.json"
+    return run.name.partition("-")[0], manifest.stat().st_mtime_ns if manifest.is_file() else 0
 
 
 def json_text(value: Mapping[str, Any]) -> str:

@@ -41,12 +41,16 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        Invalid TOML, an unknown section, an override that does not fit.
+        A file that cannot be read, invalid TOML, an unknown section, an override that does not fit.
     """
-    if path.stat().st_size > _LARGEST_FILE_BYTES:
-        raise ConfigError(f"{path} is larger than 1 MB; an experiment is a page of TOML.")
     try:
+        if path.stat().st_size > _LARGEST_FILE_BYTES:
+            raise ConfigError(f"{path} is larger than 1 MB; an experiment is a page of TOML.")
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}); correct its permissions or give another."
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no valid TOML: {error}.") from None
     # Another kind has other settings, so kinds come first: what is set for them then stays.

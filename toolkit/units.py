@@ -6,12 +6,15 @@ A component only stores its settings. It is frozen, refuses unknown and wrong se
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass
+from datetime import date
 from enum import Enum
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as validated_dataclass
+from pydantic_core import PydanticCustomError
 
 from toolkit.errors import ConfigError, suggestion
 
@@ -35,6 +38,19 @@ Sessions = Annotated[int, Field(ge=1, le=10_000)]
 
 Days = Annotated[int, Field(ge=1, le=10_000)]
 """A number of calendar days."""
+
+
+def _no_number(value: object) -> object:
+    """The value, unless it would be taken for seconds since 1970."""
+    if isinstance(value, date) or (isinstance(value, str) and _ISO_DAY.fullmatch(value)):
+        return value
+    raise PydanticCustomError("iso_day", "expected an ISO day, like 2024-01-31")
+
+
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+IsoDay = Annotated[date, BeforeValidator(_no_number)]
+"""A day: TOML's own, or its ISO text."""
 
 _SETTINGS = ConfigDict(extra="forbid", strict=False, arbitrary_types_allowed=True)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from toolkit.errors import ConfigError, UnknownAssetError, suggestion
-from toolkit.units import NonNegative, component
+from toolkit.units import IsoDay, NonNegative, component
 
 AssetId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 
@@ -55,7 +55,7 @@ class Membership:
     """An asset belongs to a sleeve from a session on, until a later membership."""
 
     sleeve: Sleeve
-    since: date
+    since: IsoDay
 
 
 @component
@@ -79,9 +79,9 @@ class Closing:
     """
 
     kind: Literal["coverage_ended", "delisting", "bankruptcy", "merger", "exchange"]
-    last_session: date
-    known_from: date
-    settles: date | None = None
+    last_session: IsoDay
+    known_from: IsoDay
+    settles: IsoDay | None = None
     value: NonNegative | None = None
     note: str = ""
 
@@ -106,8 +106,8 @@ class Closing:
 class Halt:
     """A declared stretch without trading, both sessions included; `last` None = still halted."""
 
-    first: date
-    last: date | None = None
+    first: IsoDay
+    last: IsoDay | None = None
     note: str = ""
 
 
@@ -116,7 +116,7 @@ class CorporateAction:
     """A recorded fact of an asset's past. Prices are adjusted already: it moves nothing."""
 
     asset: AssetId
-    day: date
+    day: IsoDay
     action: str
     terms: str = ""
     source: str = ""
@@ -139,7 +139,7 @@ class Asset:
     id: AssetId
     memberships: tuple[Membership, ...]
     calendar: Literal["XNYS", "24/7"] = "XNYS"
-    usable_from: date = date(2009, 1, 3)
+    usable_from: IsoDay = date(2009, 1, 3)
     ticker: str = ""
     closing: Closing | None = None
     halts: tuple[Halt, ...] = ()

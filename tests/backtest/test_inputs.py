@@ -197,6 +197,15 @@ def test_targets_in_another_time_zone_are_refused(prices, targets):
         simulate(prices, targets.tz_localize("UTC"))
 
 
+@pytest.mark.parametrize("given", [None, 1, np.ones((3, 2)), pd.Series([1.0])])
+def test_what_is_no_frame_is_refused_naming_what_it_is(prices, targets, given):
+    found = "None" if given is None else type(given).__name__
+    with pytest.raises(DataError, match=f"^targets must be a DataFrame .*found {found}"):
+        simulate(prices, given)
+    with pytest.raises(DataError, match=f"^prices must be a DataFrame .*found {found}"):
+        simulate(given, targets)
+
+
 def test_repeated_targets_are_refused(prices, targets):
     with refuses(DataError, "targets: session 2024-01-04", "repeats"):
         simulate(prices, targets.iloc[[0, 1, 1]])

@@ -302,10 +302,20 @@ def test_the_gap_is_relative_and_names_its_worst_session():
         demand_agreement(result)
 
 
-@pytest.mark.parametrize("pair", [(np.nan, 100.0), (100.0, np.nan), (np.nan, np.nan), (0.0, 1.0)])
-def test_what_cannot_be_compared_does_not_agree(pair):
+@pytest.mark.parametrize(
+    "pair", [(np.nan, 100.0), (100.0, np.nan), (np.nan, np.nan), (np.inf, 1.0)]
+)
+def test_what_cannot_be_compared_has_no_gap_and_does_not_agree(pair):
     second = Replay(curve(100.0, pair[1]), records=1, portfolio=None)
     result = reconcile(curve(100.0, pair[0]), 1, second)
+    assert result.max_relative_gap is None
+    with pytest.raises(ReconciliationError, match=f"cannot be compared from {DAYS[1]} on"):
+        demand_agreement(result)
+
+
+def test_what_one_account_lost_and_the_other_kept_does_not_agree():
+    second = Replay(curve(100.0, 1.0), records=1, portfolio=None)
+    result = reconcile(curve(100.0, 0.0), 1, second)
     assert result.max_relative_gap > 1.0
     assert not result.agrees
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from strategies.difficulty_rotation import DifficultyRotation
 from toolkit.backtest.audit import Audit, Finding
 from toolkit.backtest.backtester import Backtester, Checks
 from toolkit.backtest.costs_log import executed_total
+from toolkit.backtest.replay import reconcile
 from toolkit.backtest.result import BacktestResult
 from toolkit.backtest.schedule import Schedule
 from toolkit.clock import sessions_between
@@ -34,6 +36,7 @@ from toolkit.optimize import (
 )
 from toolkit.panel import Field, Panel
 from toolkit.record import RunRecord
+from toolkit.report.tables import tiles
 from toolkit.risk.estimators import ExponentialCovariance
 from toolkit.strategy import Strategy
 from toolkit.units import Fraction, component
@@ -110,6 +113,26 @@ def run(panel: Panel, strategy: Strategy, **given) -> BacktestResult:
     return Backtester(**{"cost": COST, "checks": Checks(audit_cuts=5), **given}).run(
         strategy, panel
     )
+
+
+class Flatters(Holds):
+    """Holds bitcoin, and takes its losses out of the frame that the panel handed it."""
+
+    def targets(
+        self, panel: Panel, signals: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        close = panel.field("close").values
+        close["SIMBTC"] = close["SIMBTC"].cummax()
+        return super().targets(panel, signals)
+
+
+def test_a_strategy_that_changes_the_prices_it_reads_earns_what_bitcoin_earned(panel):
+    monthly = Schedule("month", START)
+    flattered = run(panel, Flatters(SIMBTC=1.0), schedule=monthly)
+    honest = run(panel, Holds(SIMBTC=1.0), schedule=monthly)
+    assert honest.metrics()["net"]["max_drawdown"] < -0.2
+    pd.testing.assert_series_equal(flattered.returns["net"], honest.returns["net"])
+    assert flattered.manifest()["hashes"]["data"] == honest.manifest()["hashes"]["data"]
 
 
 # Returns, weights, orders
@@ -256,6 +279,7 @@ def test_the_basis_of_every_annualised_number_is_stated(result):
         "excess_of": "cash",
         "sessions": len(result.returns),
         "net_of": "fees, half-spread, slippage",
+        "simulated": True,
     }
     assert result.manifest()["periods_per_year"] == 252.0
 
@@ -389,6 +413,56 @@ def test_a_missing_record_fails_the_run_and_the_count_is_named(result):
     off = replace(result.reconciliation, records=result.reconciliation.records - 1)
     (failure,) = replace(result, reconciliation=off).failures
     assert str(off.records) in failure
+
+
+def test_accounts_that_cannot_be_compared_fail_the_run_and_it_is_written(result, tmp_path):
+    second = replace(result.replay, equity=result.replay.equity * np.nan)
+    lost = reconcile(result.account.simulation.equity, len(result.orders), second)
+    failed = replace(result, replay=second, reconciliation=lost)
+    again = RunRecord.load(failed.save(tmp_path))
+    assert again.manifest["status"] == "failed"
+    assert again.manifest["reconciliation"]["max_relative_gap"] is None
+    assert "the two accounts cannot be compared" in again.manifest["failures"][0]
+    page = (tmp_path / again.name / "report.html").read_text()
+    assert "Their equity cannot be compared" in page
+
+
+@pytest.mark.parametrize(("slack", "failures"), [(0.0, 1), (0.0009, 1), (0.001, 0), (None, 0)])
+@pytest.mark.parametrize(("name", "cap", "side"), [("MaxWeight", 0.4, 1), ("MinCash", 0.02, -1)])
+def test_a_limit_broken_beyond_its_recorded_slack_fails_the_run(
+    result, name, cap, side, slack, failures
+):
+    made = result.account.decisions[3]
+    value = cap + side * (1e-7 if slack is None else 0.001)
+    measured = replace(
+        made.allocation,
+        values={**made.allocation.values, name: value},
+        relaxed={name: slack} if slack else {},
+    )
+    wrong = list(result.account.decisions)
+    wrong[3] = replace(made, allocation=measured)
+    found = replace(result, account=replace(result.account, decisions=tuple(wrong)))
+    assert len(found.failures) == failures
+    assert found.manifest()["status"] == ("failed" if failures else "ok")
+    if failures:
+        (told,) = found.failures
+        assert told.startswith("Limits: broken 1 times at a decision, the worst ")
+        assert f"{name} on {made.decision.session:%Y-%m-%d} by " in told
+
+
+def test_versions_are_told_of_every_package_that_can_change_a_number(result):
+    told = result.manifest()["versions"]
+    for package in (
+        "arch", "clarabel", "cvxpy", "exchange-calendars", "highspy", "numba", "numpy", "pandas",
+        "piqp", "scikit-learn", "scipy", "vectorbt",
+    ):  # fmt: skip
+        assert told[package] == version(package)
+
+
+def test_a_tile_calls_every_comparison_by_a_reader_s_name(result):
+    names = {name for tile in tiles(result.metrics()) for name, _ in tile.others}
+    assert {"gross", "benchmark", "beta-matched"} <= names
+    assert not any("_" in name for name in names)
 
 
 def test_a_finding_of_the_audit_fails_the_run(result):

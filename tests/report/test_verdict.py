@@ -30,7 +30,7 @@ def test_sound_run_passes_every_check(make_record: Make) -> None:
     [
         (None, Status.NOT_CHECKED),
         ({}, Status.NOT_CHECKED),
-        (RECONCILED | {"max_relative_gap": None}, Status.NOT_CHECKED),
+        (RECONCILED | {"max_relative_gap": None}, Status.FAIL),
         (RECONCILED | {"tolerance": None}, Status.NOT_CHECKED),
         (RECONCILED | {"records": None}, Status.NOT_CHECKED),
         (RECONCILED, Status.PASS),

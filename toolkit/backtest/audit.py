@@ -33,6 +33,7 @@ SIZED_TOLERANCE = 2e-4
 CANNOT_SEE = (
     "constants that were tuned on the full sample",
     "data that a strategy brings along instead of reading the panel",
+    "what a strategy's module or class remembers of an earlier call: every recomputation asks the same",
     "history that a vendor restated after the fact",
     "levels of prices that are adjusted as of a late date (their returns are right)",
     "a universe whose names were chosen with hindsight",

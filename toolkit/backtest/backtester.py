@@ -107,6 +107,8 @@ class Backtester:
         failed can then still be looked at.
         """
         fields = ReadFields(panel.fields)
+        if progress is not None:
+            progress("signals and targets", 0, 1)
         account = self.loop.run(strategy, replace(panel, fields=fields), progress)
         if progress is not None and self.checks.replay:
             progress("second account", 0, 1)

@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -20,11 +21,17 @@ from toolkit.panel import Notice, Panel
 
 _PACKAGES = (
     "hashpivot",
+    "arch",
     "clarabel",
     "cvxpy",
+    "exchange-calendars",
+    "highspy",
     "numba",
     "numpy",
     "pandas",
+    "piqp",
+    "scikit-learn",
+    "scipy",
     "vectorbt",
     "vectorbt-rust",
 )
@@ -38,6 +45,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)

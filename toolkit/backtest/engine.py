@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toolkit.backtest.accounts import market_of, open_for_orders
 from toolkit.backtest.exposure import Exposure, Order
-from toolkit.backtest.inputs import checked_targets, demand_usable
+from toolkit.backtest.inputs import checked_targets, demand_frame, demand_usable
 from toolkit.backtest.ledger import Simulation
 from toolkit.backtest.market_view import MarketView, Outlook
 from toolkit.backtest.overlays import Overlay
@@ -257,6 +257,7 @@ def dense_targets(
 ) -> pd.DataFrame:
     """The strategy's targets for every session and asset; what a row leaves of 1 is in cash."""
     given = strategy.targets(panel, signals)
+    demand_frame(given, f"What {type(strategy).__name__}.targets returns")
     weights = checked_targets(given, panel.sessions, panel.universe.ids)
     if panel.universe.cash is not None:
         rest = np.maximum(1.0 - weights.sum(axis=1), 0.0)

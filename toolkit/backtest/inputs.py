@@ -19,8 +19,18 @@ _ROUNDING, _EXCESS = 1e-12, 1e-9
 """How far rounding may bring a target below 0, and a sum of targets above 1."""
 
 
+def demand_frame(given: object, name: str) -> None:
+    """Refuse what is no DataFrame, saying what it is."""
+    if not isinstance(given, pd.DataFrame):
+        found = "None" if given is None else type(given).__name__
+        raise DataError(
+            f"{name} must be a DataFrame with a row a session and a column an asset; found {found}."
+        )
+
+
 def checked_axes(prices: pd.DataFrame) -> tuple[pd.DatetimeIndex, tuple[str, ...]]:
     """Sessions and asset names of a price frame, refused where unsorted or repeated."""
+    demand_frame(prices, "prices")
     sessions, assets = prices.index, tuple(map(str, prices.columns.tolist()))
     if not isinstance(sessions, pd.DatetimeIndex) or prices.empty or sessions.hasnans:
         raise DataError(
@@ -149,6 +159,7 @@ def checked_decisions(
     UnknownAssetError, DataError
         Naming the asset and the session.
     """
+    demand_frame(targets, "targets")
     names = tuple(map(str, targets.columns.tolist()))
     for name in names:
         if name not in assets:

@@ -38,9 +38,9 @@ class Replay:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """How far the two accounts are apart."""
+    """How far the two accounts are apart; the gap is None where they cannot be compared."""
 
-    max_relative_gap: float
+    max_relative_gap: float | None
     orders: int
     records: int
     worst_session: str
@@ -49,7 +49,15 @@ class Reconciliation:
     @property
     def agrees(self) -> bool:
         """Whether both accounts tell the same story."""
-        return self.max_relative_gap <= TOLERANCE and self.orders == self.records
+        gap = self.max_relative_gap
+        return gap is not None and gap <= TOLERANCE and self.orders == self.records
+
+    @property
+    def apart(self) -> str:
+        """How far they are apart, in words."""
+        if self.max_relative_gap is None:
+            return f"cannot be compared from {self.worst_session} on"
+        return f"differ by {self.max_relative_gap:.3g} of equity, worst on {self.worst_session}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ def reconcile(equity: pd.Series, orders: int, second: Replay) -> Reconciliation:
     gap = (difference / scale).mask(difference == 0.0, 0.0).fillna(np.inf)
     worst = gap.idxmax()
     return Reconciliation(
-        max_relative_gap=float(gap.max()),
+        max_relative_gap=float(gap.max()) if np.isfinite(gap.max()) else None,
         orders=orders,
         records=second.records,
         worst_session=f"{worst:%Y-%m-%d}",
@@ -147,7 +155,7 @@ def demand_agreement(result: Reconciliation) -> None:
     """
     if not result.agrees:
         raise ReconciliationError(
-            f"Ledger and replay differ by {result.max_relative_gap:.3g} of equity, worst on "
-            f"{result.worst_session} (allowed {TOLERANCE:g}), with {result.orders} orders against "
-            f"{result.records} records. One of the two accounts is wrong: do not use the result."
+            f"Ledger and replay {result.apart} (allowed {TOLERANCE:g}), with {result.orders} orders "
+            f"against {result.records} records. One of the two accounts is wrong: do not use the "
+            f"result."
         )

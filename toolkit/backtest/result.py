@@ -31,6 +31,7 @@ from toolkit.backtest.describe import (
 )
 from toolkit.backtest.engine import Account, TimeLoop
 from toolkit.backtest.events_used import events_used
+from toolkit.backtest.gates import failed_gates
 from toolkit.backtest.limits_log import limits_log
 from toolkit.backtest.replay import Reconciliation, Replay
 from toolkit.backtest.sizing_log import sizing_entry
@@ -114,18 +115,7 @@ class BacktestResult:
     @property
     def failures(self) -> tuple[str, ...]:
         """What went wrong with the checks, in words; empty where all that ran passed."""
-        found = []
-        agreement = self.reconciliation
-        if agreement is not None and not agreement.agrees:
-            found.append(
-                f"Reconciliation: the two accounts differ by {agreement.max_relative_gap:.3g} of "
-                f"equity, with {agreement.orders} orders against {agreement.records} records."
-            )
-        if self.audit is not None and self.audit.differences:
-            found.append(
-                f"Look-ahead: {self.audit.differences} differences at {self.audit.cuts} cuts."
-            )
-        return tuple(found)
+        return failed_gates(self.account, self.loop.optimizer, self.reconciliation, self.audit)
 
     @property
     def portfolio(self) -> Any:
@@ -272,6 +262,7 @@ class BacktestResult:
                 "excess_of": "cash",
                 "sessions": len(returns),
                 "net_of": "fees, half-spread, slippage",
+                "simulated": self.panel.simulated,
             },
             "net": {**described("net"), **money},
             "gross": described("gross"),

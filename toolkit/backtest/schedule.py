@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 from toolkit.clock import Period, ends_of
 from toolkit.errors import InsufficientHistoryError
 from toolkit.panel import Panel
-from toolkit.units import component
+from toolkit.units import IsoDay, component
 
 
 @component
@@ -29,7 +27,7 @@ class Schedule:
     """
 
     every: Period = "month"
-    start: date | None = None
+    start: IsoDay | None = None
 
     def decisions(self, panel: Panel, decided: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Rows of the panel after which a decision is taken.

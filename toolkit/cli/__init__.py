@@ -11,7 +11,7 @@ from typer.exceptions import Abort, TyperException
 
 from toolkit.cli.commands import app
 from toolkit.cli.terminal import complain
-from toolkit.errors import ToolkitError
+from toolkit.errors import ConfigError, ToolkitError
 
 _INTERRUPTED = 130
 
@@ -35,8 +35,13 @@ def main() -> None:
         code = _INTERRUPTED
     except SystemExit as ending:
         # How typer ends when the reader of our output left early, which is its right.
-        left = isinstance(ending.__context__, BrokenPipeError)
-        code = 0 if left else ending.code
+        code = 0
+        if not isinstance(ending.__context__, BrokenPipeError):
+            complain(
+                f"A strategy or its module ended the program by sys.exit({ending.code!r}). Remove "
+                f"that, or raise an error that says what is wrong."
+            )
+            code = ConfigError.exit_code
     except Exception as error:
         complain(
             f"Unexpected {type(error).__name__}: {error}. Where no strategy of your own raised it, "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit.cli.progress import progress
 from toolkit.cli.terminal import (
     AsJson,
     DataFolder,
@@ -16,7 +17,7 @@ from toolkit.cli.terminal import (
     StrategyName,
     answer,
     experiment_of,
-    progress,
+    iso_day,
 )
 from toolkit.errors import ConfigError
 
@@ -45,7 +46,7 @@ def allocate(  # noqa: PLR0913 - a command line has as many options as its users
     ] = None,
     asof: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Day to decide on, ISO; default: today."),
+        typer.Option(parser=iso_day, metavar="DAY", help="Day to decide on, ISO; default: today."),
     ] = None,
     allow_stale: Annotated[
         bool, typer.Option("--allow-stale", help="Accept data older than 3 sessions.")
@@ -63,28 +64,24 @@ def allocate(  # noqa: PLR0913 - a command line has as many options as its users
     as_json: AsJson = False,
 ) -> None:
     """Decide today: weights, trades from what is held, limits, risk and costs."""
-    from toolkit.backtest import forward_ledger
-    from toolkit.backtest.holdings import Holdings
-    from toolkit.backtest.proposal import panel_at, propose
-    from toolkit.report.decision_lines import proposal_lines
-
     if trades_file is not None and trades_file.suffix != ".csv":
         raise ConfigError(f"--csv {trades_file}: expected a file that ends in .csv.")
-    experiment = experiment_of(strategy, data, overrides=overrides or [])
-    # An experiment may be evaluated on a past; today is not in it.
-    section = {k: v for k, v in experiment.settings.get("data", {}).items() if k != "end"}
-    experiment = replace(experiment, settings={**experiment.settings, "data": section})
-    show = progress()
-    if show is not None:
+    with progress("start") as show:
+        from toolkit.backtest import forward_ledger
+        from toolkit.backtest.holdings import Holdings
+        from toolkit.backtest.proposal import panel_at, propose
+        from toolkit.report.decision_lines import proposal_lines
+
+        experiment = experiment_of(strategy, data, overrides=overrides or [])
+        # An experiment may be evaluated on a past; today is not in it.
+        section = {k: v for k, v in experiment.settings.get("data", {}).items() if k != "end"}
+        experiment = replace(experiment, settings={**experiment.settings, "data": section})
         show("data", 0, 1)
-    day = (asof or datetime.fromisoformat(forward_ledger.now())).date()
-    panel, age = panel_at(experiment.panel(), day, allow_stale)
-    held = None if holdings is None else Holdings.read(holdings, panel.universe)
-    if show is not None:
+        day = (asof or datetime.fromisoformat(forward_ledger.now())).date()
+        panel, age = panel_at(experiment.panel(), day, allow_stale)
+        held = None if holdings is None else Holdings.read(holdings, panel.universe)
         show("decision", 0, 1)
-    proposal = propose(experiment.backtester().loop, experiment.strategy(), panel, held)
-    if show is not None:
-        show("decision", 1, 1)
+        proposal = propose(experiment.backtester().loop, experiment.strategy(), panel, held)
     content = {
         "strategy": experiment.name,
         "title": experiment.origin().title,
@@ -118,7 +115,7 @@ def explain(
     day: Annotated[
         datetime,
         typer.Argument(
-            metavar="DATE", formats=["%Y-%m-%d"], help="The last decision up to this ISO day."
+            metavar="DATE", parser=iso_day, help="The last decision up to this ISO day."
         ),
     ],
     data: DataFolder = None,
@@ -130,16 +127,12 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Explain a decision of a run: signals, target, limits, trade, and each without a signal."""
-    from toolkit.past_run import past_decision
-    from toolkit.record import find_run
-    from toolkit.report.decision_lines import explanation_lines
+    with progress("decision"):
+        from toolkit.past_run import past_decision
+        from toolkit.record import find_run
+        from toolkit.report.decision_lines import explanation_lines
 
-    show = progress()
-    if show is not None:
-        show("decision", 0, 1)
-    found = past_decision(find_run(name, runs), day.date(), data, strategy)
-    if show is not None:
-        show("decision", 1, 1)
+        found = past_decision(find_run(name, runs), day.date(), data, strategy)
     content = found.as_json()
     answer(content, explanation_lines(content), as_json)
 
@@ -151,12 +144,13 @@ def ledger(
     as_json: AsJson = False,
 ) -> None:
     """Verify the forward ledger, and score what it holds."""
-    from toolkit.backtest import forward_ledger
-    from toolkit.backtest.forward_scores import compounded
-    from toolkit.report.decision_lines import ledger_lines
+    with progress("scores"):
+        from toolkit.backtest import forward_ledger
+        from toolkit.backtest.forward_scores import compounded
+        from toolkit.report.decision_lines import ledger_lines
 
-    entries, head = forward_ledger.read(ledger_file)
-    found = _scores(entries, data)
+        entries, head = forward_ledger.read(ledger_file)
+        found = _scores(entries, data)
     content = {
         "file": ledger_file.name,
         "entries": len(entries),

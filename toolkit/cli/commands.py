@@ -13,16 +13,18 @@ import typer
 from toolkit.cli import allocate
 from toolkit.cli.network import network
 from toolkit.cli.pivot import pivot
+from toolkit.cli.progress import progress
 from toolkit.cli.signals import signals
 from toolkit.cli.terminal import (
     AsJson,
     DataFolder,
+    FirstSession,
+    LastSession,
     Runs,
     StrategyName,
     answer,
     complain,
     experiment_of,
-    progress,
     say,
 )
 from toolkit.errors import ConfigError
@@ -61,8 +63,8 @@ def options(
 def run(  # noqa: PLR0913 - a command line has as many options as its users need
     strategy: StrategyName,
     data: DataFolder = None,
-    start: Annotated[str | None, typer.Option(help="First session of the run, ISO day.")] = None,
-    end: Annotated[str | None, typer.Option(help="Last session of the run, ISO day.")] = None,
+    start: FirstSession = None,
+    end: LastSession = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,16 +81,22 @@ def run(  # noqa: PLR0913 - a command line has as many options as its users need
     runs: Runs = Path("runs"),
 ) -> None:
     """Backtest a strategy and write a run folder."""
-    from toolkit.record import demand_writable
-    from toolkit.report.summary import summary_lines
+    with progress("start") as show:
+        from toolkit.record import demand_writable
+        from toolkit.report.summary import summary_lines
 
-    demand_writable(runs)
-    chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
-    experiment = experiment_of(strategy, data, start, end, chosen)
-    result = experiment.run(progress(), shlex.join(["hashpivot", *sys.argv[1:]]))
-    folder = result.save(runs, page=report_page)
-    page = str(folder / "report.html") if report_page else None
-    answer(_summary(result, folder, page), summary_lines(result.record(), folder, page), as_json)
+        demand_writable(runs)
+        chosen = [*(overrides or []), *([] if replay else ["checks.replay=false"])]
+        experiment = experiment_of(strategy, data, start, end, chosen)
+        result = experiment.run(show, shlex.join(["hashpivot", *sys.argv[1:]]))
+        show("report", 0, 1)
+        folder = result.save(runs, page=report_page)
+        page = str(folder / "report.html") if report_page else None
+        content, lines = (
+            _summary(result, folder, page),
+            summary_lines(result.record(), folder, page),
+        )
+    answer(content, lines, as_json)
     if result.failures:
         complain(" ".join(result.failures) + f" The run was written to {folder}, marked failed.")
         raise typer.Exit(4)
@@ -105,22 +113,27 @@ def audit(
     """Look for look-ahead in a strategy."""
     from dataclasses import asdict
 
-    from toolkit.backtest.audit import audit as look_ahead_audit
-    from toolkit.backtest.audit import demand_clean
-
     if cuts != "all" and not (cuts.isdigit() and int(cuts) > 0):
         raise ConfigError(f"--cuts {cuts}: expected a number above 0, or 'all'.")
-    experiment = experiment_of(strategy, data)
-    found = look_ahead_audit(
-        experiment.backtester().loop,
-        experiment.strategy(),
-        experiment.panel(),
-        None if cuts == "all" else int(cuts),
-        deep=deep,
-        progress=progress(),
-    )
+    with progress("start") as show:
+        from toolkit.backtest.audit import audit as look_ahead_audit
+        from toolkit.backtest.audit import demand_clean
+
+        experiment = experiment_of(strategy, data)
+        show("data", 0, 1)
+        panel = experiment.panel()
+        show("signals and targets", 0, 1)
+        found = look_ahead_audit(
+            experiment.backtester().loop,
+            experiment.strategy(),
+            panel,
+            None if cuts == "all" else int(cuts),
+            deep=deep,
+            progress=show,
+        )
     content = {
         "strategy": experiment.name,
+        "simulated": panel.simulated,
         "cuts": found.cuts,
         "differences": found.differences,
         "deep": deep,
@@ -128,7 +141,8 @@ def audit(
         "cannot_see": list(found.cannot_see),
     }
     lines = [
-        f"{experiment.name}: {found.cuts} cuts, {found.differences} differences",
+        f"{'SIMULATED MARKET   ' if panel.simulated else ''}{experiment.name}: {found.cuts} cuts, "
+        f"{found.differences} differences",
         *(
             f"  {finding.cut}  {finding.what} of {finding.asset} on {finding.session}: "
             f"{finding.full} with the future, {finding.without_future} without  {finding.culprit}"
@@ -147,11 +161,12 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Where to write the page.")] = None,
 ) -> None:
     """Write the page of a run again from its files."""
-    from toolkit.record import RunRecord, find_run
-    from toolkit.report.page import render
+    with progress("report"):
+        from toolkit.record import RunRecord, find_run
+        from toolkit.report.page import render
 
-    folder = find_run(name, runs)
-    page = render(RunRecord.load(folder))
+        folder = find_run(name, runs)
+        page = render(RunRecord.load(folder))
     target = out or folder / "report.html"
     try:
         target.write_text(page, encoding="utf-8")
@@ -178,7 +193,8 @@ def doctor(as_json: AsJson = False) -> None:
     """Try every part of the machinery."""
     from toolkit.doctor import examine
 
-    checks = examine()
+    with progress("start") as show:
+        checks = examine(show)
     if as_json:
         say(json.dumps({check.name: {"ok": check.ok, "found": check.found} for check in checks}))
     else:

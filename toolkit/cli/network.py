@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toolkit.cli.progress import progress
 from toolkit.cli.terminal import (
     AsJson,
     DataFolder,
     LastSession,
     answer,
     panel_to_read,
-    progress,
 )
 from toolkit.errors import ConfigError
 
@@ -39,9 +39,12 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show every signal of the network, and the next retarget."""
-    from toolkit.signals.status import network_status
+    with progress("data") as show:
+        from toolkit.signals.status import network_status
 
-    found = network_status(panel_to_read(data, end=end))
+        panel = panel_to_read(data, end=end)
+        show("signals", 0, 1)
+        found = network_status(panel)
     answer(found.as_json(), status_lines(found), as_json)
 
 
@@ -69,18 +72,14 @@ def simulate(
     if plot is not None and plot.suffix != ".svg":
         raise ConfigError(f"--plot {plot}: expected a file that ends in .svg.")
     scenario = find_scenario(name)
-    show = progress()
-    if show is not None:
-        show("simulation", 0, 1)
-    result = scenario.run(seed=seed)
-    aftermath = assess(result)
-    horizon = min(_HORIZON, len(result.days) - 1)
-    stresses = {
-        moment: ScenarioShock("", name, horizon, moment).changes(result)
-        for moment in ("worst", "end")
-    }
-    if show is not None:
-        show("simulation", 1, 1)
+    with progress("simulation"):
+        result = scenario.run(seed=seed)
+        aftermath = assess(result)
+        horizon = min(_HORIZON, len(result.days) - 1)
+        stresses = {
+            moment: ScenarioShock("", name, horizon, moment).changes(result)
+            for moment in ("worst", "end")
+        }
     if plot is not None:
         _draw(plot, scenario.title, result)
     columns = result.daily.assign(date=result.days.strftime("%Y-%m-%d"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from toolkit.cli.progress import progress
 from toolkit.cli.terminal import AsJson, DataFolder, LastSession, answer, complain, panel_to_read
 
 pivot = typer.Typer(rich_markup_mode=None)
@@ -25,11 +26,13 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show how far each miner has turned to AI, by the market and by its contracts."""
-    from toolkit.signals.pivot_status import pivot_lines, pivot_status
+    with progress("data") as show:
+        from toolkit.signals.pivot_status import pivot_lines, pivot_status
 
-    panel = panel_to_read(data, end=end)
+        panel = panel_to_read(data, end=end)
+        show("signals", 0, 1)
+        found = pivot_status(panel)
     for notice in panel.notices:
         if notice.kind in _ON_TABLES:
             complain(notice.text)
-    found = pivot_status(panel)
     answer(found.as_json(), pivot_lines(found), as_json)

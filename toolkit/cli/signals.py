@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from toolkit.cli.progress import progress
 from toolkit.cli.terminal import (
     AsJson,
     DataFolder,
@@ -13,7 +14,6 @@ from toolkit.cli.terminal import (
     LastSession,
     answer,
     panel_to_read,
-    progress,
 )
 
 if TYPE_CHECKING:
@@ -31,18 +31,15 @@ def signals(
     as_json: AsJson = False,
 ) -> None:
     """Score every signal: what it foretold, how that decays, and what is momentum in it."""
-    import pandas as pd
+    with progress("data") as show:
+        import pandas as pd
 
-    from toolkit.research.scorecard import scorecards
+        from toolkit.research.scorecard import scorecards
 
-    show = progress()
-    if show is not None:
+        panel = panel_to_read(data, start, end)
+        begin = panel.sessions[0] if start is None else pd.Timestamp(start)
         show("signals", 0, 1)
-    panel = panel_to_read(data, start, end)
-    begin = panel.sessions[0] if start is None else pd.Timestamp(start)
-    cards = scorecards(_every_signal("contracted_mw" in panel.fields), panel, first=begin)
-    if show is not None:
-        show("signals", 1, 1)
+        cards = scorecards(_every_signal("contracted_mw" in panel.fields), panel, first=begin)
     first, last = begin.date(), panel.sessions[-1].date()
     content = {
         "start": first.isoformat(),

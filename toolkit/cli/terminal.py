@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from toolkit.backtest.engine import Progress
     from toolkit.config import Experiment
     from toolkit.panel import Panel
 
@@ -20,11 +20,24 @@ DataFolder = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of market data; default: the simulated market."),
 ]
+
+
+def iso_day(text: str) -> datetime:
+    """A day as an option gives it: a year of four digits, month and day of two."""
+    with suppress(ValueError):
+        day = datetime.strptime(text, "%Y-%m-%d")
+        if f"{day:%Y-%m-%d}" == text:
+            return day
+    raise typer.BadParameter(f"{text!r} is no ISO day, like 2024-01-31.")
+
+
 FirstSession = Annotated[
-    datetime | None, typer.Option("--start", formats=["%Y-%m-%d"], help="First session, ISO day.")
+    datetime | None,
+    typer.Option("--start", parser=iso_day, metavar="DAY", help="First session, ISO day."),
 ]
 LastSession = Annotated[
-    datetime | None, typer.Option("--end", formats=["%Y-%m-%d"], help="Last session, ISO day.")
+    datetime | None,
+    typer.Option("--end", parser=iso_day, metavar="DAY", help="Last session, ISO day."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Runs = Annotated[
@@ -61,8 +74,8 @@ def panel_to_read(
 def experiment_of(
     strategy: str,
     data: Path | None,
-    start: str | None = None,
-    end: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
     overrides: Sequence[str] = (),
 ) -> Experiment:
     """The experiment that the options of a command choose."""
@@ -71,7 +84,8 @@ def experiment_of(
     # As TOML writes them, so that the same run has the same hash however its days were given.
     # A relative folder is meant from where the command was typed.
     folder = None if data is None else json.dumps(str(data.absolute()), ensure_ascii=False)
-    given = {"folder": folder, "start": start, "end": end}
+    first, last = (None if day is None else f"{day:%Y-%m-%d}" for day in (start, end))
+    given = {"folder": folder, "start": first, "end": last}
     settings = [f"data.{key}={value}" for key, value in given.items() if value]
     return Experiment.from_toml(strategy, [*settings, *overrides])
 
@@ -79,23 +93,3 @@ def experiment_of(
 def complain(text: str) -> None:
     """Write a line of narration on stderr."""
     sys.stderr.write(f"hashpivot: {text}\n")
-
-
-def progress() -> Progress | None:
-    """A line on stderr that appears after a second, on a terminal only."""
-    if not sys.stderr.isatty():
-        return None
-    from time import monotonic
-
-    began = shown = monotonic()
-
-    def show(stage: str, done: int, total: int) -> None:
-        nonlocal shown
-        now = monotonic()
-        if now - began > 1.0 and (now - shown > 0.1 or done in (0, total)):
-            shown = now
-            count = f" {done}/{total}" if total > 1 else ""
-            sys.stderr.write(f"\r\033[K{stage}{count}" + ("\r\033[K" if done == total else ""))
-            sys.stderr.flush()
-
-    return show

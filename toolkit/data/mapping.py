@@ -32,7 +32,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -43,7 +42,7 @@ from pydantic import Field as Setting
 from toolkit.data.checks import only_keys, read_toml
 from toolkit.errors import ConfigError, suggestion
 from toolkit.panel import HIGH_FIELD, LOW_FIELD, PRICE_FIELD, VOLUME_FIELD
-from toolkit.units import Positive, component
+from toolkit.units import IsoDay, Positive, component
 from toolkit.universe import AssetId
 
 Availability = Literal["session_close", "utc_day_end", "row_time", "next_row"]
@@ -120,8 +119,8 @@ class Prices:
     availability: Literal["session_close", "utc_day_end"]
     unit: Literal["USD"] = "USD"
     sources: tuple[str, ...] = ()
-    first: date | None = None
-    last: date | None = None
+    first: IsoDay | None = None
+    last: IsoDay | None = None
     adjusted: str = ""
 
 
@@ -154,8 +153,8 @@ class Bars:
     volume_unit: Literal["units", "USD"] = "units"
     high: str = ""
     low: str = ""
-    first: date | None = None
-    last: date | None = None
+    first: IsoDay | None = None
+    last: IsoDay | None = None
 
     def __post_init__(self) -> None:
         if bool(self.high) != bool(self.low) or not (self.volume or self.high):
@@ -187,8 +186,8 @@ class Quantity:
     availability: Availability
     lag_hours: LagHours = 0.0
     scale: Positive = 1.0
-    first: date | None = None
-    last: date | None = None
+    first: IsoDay | None = None
+    last: IsoDay | None = None
 
     def moments(self, times: pd.DatetimeIndex) -> pd.DatetimeIndex:
         """Moment (UTC) at which each row is public; one row fewer under ``next_row``."""

@@ -20,7 +20,7 @@ from toolkit.errors import ConfigError, suggestion
 from toolkit.network.chain import Start
 from toolkit.network.cohorts import Entry, Feedback, Fleet, Relocation, lognormal_fleet
 from toolkit.network.fleet import PATHS, FleetResult, simulate_fleet
-from toolkit.units import component
+from toolkit.units import IsoDay, component
 
 # Strict: to Python true is 1.
 Day = Annotated[float, Field(ge=0.0, allow_inf_nan=False, strict=True)]
@@ -64,7 +64,7 @@ class Scenario:
     title: str
     fleet: Fleet
     paths: Mapping[str, Knots]
-    first_day: date = date(2026, 7, 1)
+    first_day: IsoDay = date(2026, 7, 1)
     days: Annotated[int, Field(ge=28, le=20_000)] = 600
     start: Start = Start()
 

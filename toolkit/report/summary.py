@@ -42,6 +42,8 @@ def summary_lines(record: RunRecord, folder: Path, page: str | None) -> list[str
         + (
             "NOT CHECKED"
             if reconciliation is None
+            else "CANNOT BE COMPARED"
+            if reconciliation["max_relative_gap"] is None
             else f"gap {reconciliation['max_relative_gap']:.1e} of equity"
         )
         + "   look-ahead: "

@@ -72,6 +72,10 @@ KEY_MEASURES = (
 )
 
 
+_SHORT_NAMES = {"beta_matched": "beta-matched", "without_overlays": "without overlays"}
+"""What a tile calls a series, where its key is no reader's word."""
+
+
 @dataclass(frozen=True)
 class Tile:
     """A key figure, net of costs, with the same figure of the comparisons below it."""
@@ -105,7 +109,7 @@ def tiles(metrics: Mapping[str, Any]) -> tuple[Tile, ...]:
             measure.text(metrics["net"].get(measure.key)),
             measure.basis,
             tuple(
-                (key, measure.text(figures[measure.key]))
+                (_SHORT_NAMES.get(key, key), measure.text(figures[measure.key]))
                 for key, figures in others
                 if measure.key in figures
             ),

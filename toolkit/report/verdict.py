@@ -101,12 +101,12 @@ def sentence(outcome: Sequence[Check]) -> str:
 def _reconciliation(found: Mapping[str, Any] | None) -> tuple[Status, str]:
     gap, tolerance = (found or {}).get("max_relative_gap"), (found or {}).get("tolerance")
     orders, records = (found or {}).get("orders"), (found or {}).get("records")
-    if found is None or gap is None or tolerance is None or orders is None or records is None:
+    if found is None or tolerance is None or orders is None or records is None:
         return Status.NOT_CHECKED, "the run was not replayed"
-    number = (
-        f"largest gap {small(gap)} of equity, allowed {small(tolerance)}; "
-        f"{count(orders)} orders, {count(records)} records"
-    )
+    counts = f"{count(orders)} orders, {count(records)} records"
+    if gap is None:
+        return Status.FAIL, f"the two accounts cannot be compared; {counts}"
+    number = f"largest gap {small(gap)} of equity, allowed {small(tolerance)}; {counts}"
     agrees = defined(gap) and gap <= tolerance and orders == records
     return (Status.PASS if agrees else Status.FAIL), number
 

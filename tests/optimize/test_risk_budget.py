@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from toolkit.errors import DataError
 from toolkit.optimize import (
     MaxVolatility,
     MaxWeight,
@@ -107,3 +108,45 @@ def test_the_target_says_who_has_a_budget_and_how_much_is_invested(market):
     assert found.weights["CASH"] == pytest.approx(0.4, abs=1e-12)
     told = shares(found.weights, decision.covariance)
     assert told[told > 0.0].to_numpy() == pytest.approx([1.0 / 3.0] * 3, abs=1e-9)
+
+
+def test_a_budget_without_an_asset_that_can_hold_it_is_told(market):
+    made = market(5, 5)
+    first, second, third = made.risky[:3]
+    decision = made.decision(target=pd.Series(0.2, [first, second]))
+    objective = RiskBudget({first: 1.0, second: 1.0, third: 2.0})
+    found = Optimizer(objective).compile(made.assets).solve(decision)
+    told = {name: found.achieved[f"risk contribution of {name}"] for name in (first, second, third)}
+    assert told == pytest.approx({first: 0.5, second: 0.5, third: 0.0}, abs=1e-9)
+
+
+def test_a_budgeted_sleeve_tells_its_contribution_even_where_nothing_of_it_is_held(market):
+    made = market(6, 8)
+    sleeve = {asset.id: asset.memberships[0].sleeve for asset in made.assets}
+    first, second = sleeve[made.risky[0]], sleeve[made.risky[1]]
+    inside = [name for name in made.risky if sleeve[name] is first]
+    decision = made.decision(target=pd.Series(0.3, inside))
+    objective = RiskBudget(sleeves={first: 0.5, second: 0.5})
+    found = Optimizer(objective).compile(made.assets).solve(decision)
+    assert found.achieved[f"risk contribution of {first.value}"] == pytest.approx(1.0)
+    assert found.achieved[f"risk contribution of {second.value}"] == 0.0
+
+
+@pytest.mark.parametrize("cash", [True, False])
+def test_a_target_without_any_budgeted_asset_is_refused(market, cash):
+    made = market(7, 4)
+    wanted, other = made.risky[:2]
+    program = Optimizer(RiskBudget({other: 1.0})).compile(made.assets if cash else made.risky)
+    current = pd.Series(0.25, made.risky)
+    decision = made.decision(target=pd.Series(1.0, [wanted]), current=current)
+    with pytest.raises(DataError, match=f"budget: wanted are {wanted}"):
+        program.solve(decision)
+
+
+def test_who_has_no_covariance_yet_has_no_budget_and_the_rest_is_cash(market):
+    made = market(8, 4)
+    known, unknown = made.risky[:2], made.risky[2]
+    covariance = made.covariance().loc[known, known]
+    decision = made.decision(target=pd.Series(0.5, [unknown]), current=None, covariance=covariance)
+    found = Optimizer(RiskBudget()).compile(made.assets).solve(decision)
+    assert found.weights["CASH"] == pytest.approx(1.0)

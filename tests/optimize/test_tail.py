@@ -170,6 +170,14 @@ def test_an_asset_that_cannot_move_keeps_its_weight(seed):
     assert found.weights[fixed] == pytest.approx(held[fixed], abs=1e-15)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_where_nothing_can_move_what_is_held_is_the_optimum(seed):
+    problem = problem_of(seed)
+    held = problem.holdings
+    problem = replace(problem, lower=held, upper=held, bound=problem.bound + 1.0)
+    assert assert_solved(problem).weights == pytest.approx(held, abs=1e-15)
+
+
 def test_cash_may_be_overdrawn_down_to_its_bound():
     problem = problem_of(2)
     scenarios = np.abs(problem.tail.scenarios)  # Every asset only gains, so cash is worst.

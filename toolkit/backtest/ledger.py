@@ -188,9 +188,11 @@ class Simulation:
     @cached_property
     def orders(self) -> pd.DataFrame:
         """Filled orders, oldest first: session, asset, units (below 0 a sale), price, value."""
-        made = np.flatnonzero(self.book.trades != 0.0)
-        rows, columns = np.divmod(made, len(self.market.assets))
-        units, prices = self.book.trades.take(made), self.market.prices.take(made)
+        trades = self.book.trades
+        made = np.flatnonzero(trades != 0.0)
+        rows = np.repeat(np.arange(len(trades)), np.count_nonzero(trades, axis=1))
+        columns = made - rows * len(self.market.assets)
+        units, prices = trades.take(made), self.market.prices.take(made)
         return pd.DataFrame(
             {
                 "session": self.market.sessions.take(rows),

@@ -32,7 +32,8 @@ class RiskBudget(Objective):
 
     The assets are those with a positive target, which together keep the target's weight; without a
     target all that can be bought, fully invested. Who has no covariance yet, and so cannot be
-    bought, has no budget.
+    bought, has no budget; the others then share the risk in the proportions of theirs, and what has
+    a budget and contributes nothing is in `achieved` with a 0.
 
     Parameters
     ----------
@@ -93,15 +94,19 @@ class RiskBudget(Objective):
         return replace(facts, aim=aim)
 
     def achieved(self, facts: Facts, weights: Floats, roster: Roster) -> Mapping[str, float]:
-        """Share of each asset held in the variance."""
+        """Share in the variance of each asset that is held or has a budget, and of such sleeves."""
         risk = facts.known_risk()
         parts = weights * (risk.matrix @ weights)
         total = float(parts.sum())
         if not total > 0.0:
             return {}
+        named = roster.risky & (weights != 0.0)
+        named[roster.positions(self.assets, "RiskBudget")] = True
+        shares = dict(zip(roster.index[named].tolist(), parts[named].tolist(), strict=True))
+        for sleeve in self.sleeves:
+            shares[sleeve.value] = parts[roster.members((sleeve,), facts.session)].sum()
         return {
-            f"risk contribution of {roster.index[place]}": float(parts[place] / total)
-            for place in np.flatnonzero(roster.risky & (weights != 0.0)).tolist()
+            f"risk contribution of {name}": float(part / total) for name, part in shares.items()
         }
 
     def _budgets(self, facts: Facts, roster: Roster) -> tuple[Floats, float]:
@@ -125,7 +130,14 @@ class RiskBudget(Objective):
             budgets[inside] = budget / max(int(inside.sum()), 1)
         if self.sleeves:
             budgets[~roster.members(tuple(self.sleeves), facts.session)] = 0.0
-        budgets = np.where(able & facts.known_risk().known, budgets, 0.0)
+        known = able & facts.known_risk().known
+        budgets = np.where(known, budgets, 0.0)
+        if not budgets.any() and (known.any() or roster.cash is None):
+            wanted = ", ".join(roster.index[known].tolist()) or "nothing"
+            raise DataError(
+                f"On {facts.session.date()} no asset that is wanted and has a covariance has a risk "
+                f"budget: wanted are {wanted}. Give one of them a budget, or want one that has."
+            )
         return budgets, invested if budgets.any() else 0.0
 
 

@@ -230,5 +230,5 @@ def _probabilities(values: Floats, most: float) -> Floats:
 def _dense(rows: Floats) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
     """Rows as the solver takes them: where each starts, the columns of its entries, and those."""
     height, width = rows.shape
-    starts = np.arange(0, rows.size, width, dtype=np.int32)
+    starts = width * np.arange(height, dtype=np.int32)
     return starts, np.tile(np.arange(width, dtype=np.int32), height), rows.ravel()

@@ -139,8 +139,9 @@ class Allocation:
     achieved
         What the objective came to besides its value: risk contributions, posterior returns.
     fallbacks
-        What had to be resorted to, in order: ``second solver``, ``least violation``,
-        ``current weights``.
+        What had to be resorted to, in order: ``clarabel after piqp`` (who answered after whom
+        failed, with the error where one was raised), ``least violation``; or ``no answer from``
+        whom, ``no least violation`` where none was found, and ``current weights`` or ``cash``.
     unchecked
         Limits that could not be checked for some assets, with those assets.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
-from toolkit.optimize.compiled import WAYS, Answer, CompiledProblem, Way
+from toolkit.optimize.compiled import RAISED, WAYS, Answer, CompiledProblem, Way, no_answer
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.quadratic import SOLVED, solve_quadratic
@@ -60,7 +60,12 @@ class Standard:
             return None
         if problem.tail and problem.quadratic is not None:
             return None
-        found = self._found(facts, problem)
+        solver = "highs" if problem.tail else "piqp"
+        try:
+            found = self._found(facts, problem)
+        except RAISED as error:
+            none = no_answer(solver, error, len(problem.linear))
+            return none.point, none
         failed = found.status not in (SOLVED, OPTIMAL)
         empty = failed and problem.empty(found.prices)
         if failed and not empty and problem.impossible:
@@ -69,7 +74,7 @@ class Standard:
         gap = value - problem.least(found.weights, found.prices)
         complete = not rows.left_out.any()
         return found.weights, Answer(
-            found.status, found.weights, value, gap, found.iterations, complete, empty
+            found.status, found.weights, value, gap, found.iterations, complete, empty, solver
         )
 
     def _found(self, facts: Facts, problem: StandardProblem) -> Found:
@@ -136,7 +141,11 @@ class BestWeights:
         """Weights and the answer they come from."""
         values = self._candidate.values(facts)
         values.update(zip(self._allowances, allowance / self._units, strict=True))
-        answer = self._compiled.solve(values, self._objective.unit(facts), way)
+        try:
+            answer = self._compiled.solve(values, self._objective.unit(facts), way)
+        except RAISED as error:
+            none = no_answer("clarabel", error, len(facts.holdings))
+            return none.point, none
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer
 
@@ -174,6 +183,10 @@ class LeastViolation:
             self._price: price,
             self._room: room / self._units,
         }
-        answer = self._compiled.solve(values, 1.0, way)
+        try:
+            answer = self._compiled.solve(values, 1.0, way)
+        except RAISED as error:
+            none = no_answer("clarabel", error, len(facts.holdings))
+            return none.point, none
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer

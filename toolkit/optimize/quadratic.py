@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.optimize.moves import Moves
+from toolkit.optimize.polish import polished
 from toolkit.optimize.roster import Floats
 from toolkit.optimize.standard import Found, Prices, StandardProblem
 
@@ -54,13 +55,21 @@ def solve_quadratic(problem: StandardProblem, unit: float) -> Found:
 def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray[np.intp]) -> Found:
     """The solver's answer where nothing but the chosen moves is made."""
     asset, sign = moves.asset[chosen], moves.sign[chosen]
-    point, prices, status, iterations = interior_point(
+    stated = (
         _signed(problem.quadratic, asset, sign, unit),
         moves.slopes[chosen] / unit,
         (sign, moves.missing),
         (moves.rows[:, chosen], moves.slack),
         moves.room[chosen],
     )
+    point, prices, status, iterations = interior_point(*stated)
+    # Where trades have a price weights are corners, which need no polish.
+    if problem.quadratic is not None and not problem.rates.any():
+        quadratic, linear = stated[:2]
+        gradient = linear + quadratic @ point + prices.rows @ stated[3][0] - prices.budget * sign
+        exact = polished(*stated, (point, gradient, prices.rows))
+        if exact is not None:
+            point, prices, status = *exact, SOLVED
     priced = Prices(unit * prices.budget, unit * prices.rows)
     return Found(moves.weights(point, chosen), priced, status, iterations)
 

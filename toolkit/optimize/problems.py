@@ -37,7 +37,6 @@ class Standard:
     ):
         self._roster, self._objective, self._cost = roster, objective, cost
         self._limits = limits
-        self._able = True
         # Limits and costs that read nothing of a decision, by what else they depend on.
         self._steady = not any(limit.needs for limit in limits)
         self._priced = cost is not None and not cost.needs
@@ -50,13 +49,11 @@ class Standard:
         Limits that are no rows are left out. Weights that meet them all the same are the best, and
         the gap holds, since it is a bound with fewer limits.
         """
-        if not self._able:
-            return None
-        rows = self._limit_rows(facts, allowance)
         try:
-            problem = standard_problem(facts, self._stated(facts), rows)
+            total = self._stated(facts)
+            rows = self._limit_rows(facts, allowance)
+            problem = standard_problem(facts, total, rows)
         except NotPolyhedral:
-            self._able = False
             return None
         if problem.tail and problem.quadratic is not None:
             return None

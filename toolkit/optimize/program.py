@@ -97,26 +97,29 @@ class Program:
     def shadow_prices(self, decision: Decision, step: float = 1e-4) -> dict[str, float]:
         """What a binding limit costs: return a year for each unit that its cap is moved.
 
+        Where limits are relaxed these are the prices of the others, with the relaxed caps moved by
+        their slacks. Weights that are kept have none.
+
         Parameters
         ----------
         step
             By how much each cap is moved to find out, in multiples of the larger of it and 0.01.
         """
         allocation = self.solve(decision)
-        if allocation.status != "optimal":
+        if allocation.status not in ("optimal", "relaxed"):
             return {}
         facts = self.optimizer.objective.prepare(self._facts(decision), self.roster)
-        wider, prices = np.zeros(len(self._limits)), {}
-        best = self._search.best(facts, wider)
+        slacks = np.array([allocation.relaxed.get(name, 0.0) for name in self._names])
+        best, wider = self._within(facts, slacks)
+        prices: dict[str, float] = {}
         for place, limit in enumerate(self._limits):
-            if best is not None and limit.name in allocation.binding:
-                more = step * max(abs(limit.cap), 0.01)
-                wider[place] = more
-                # Against the same hurdle: the best for a larger one are all worth nothing.
-                found = self._search.first(best.facts, wider)
-                wider[place] = 0.0
-                if found is not None:
-                    prices[limit.name] = (best.total - found.total) / more
+            if best is None or limit.name not in allocation.binding or slacks[place] > 0.0:
+                continue
+            more = step * max(abs(limit.cap), 0.01)
+            # Against the same hurdle: the best for a larger one are all worth nothing.
+            found = self._search.first(best.facts, wider + more * np.eye(len(wider))[place])
+            if found is not None:
+                prices[limit.name] = (best.total - found.total) / more
         return prices
 
     def measure(
@@ -182,16 +185,23 @@ class Program:
             return self._unsolved(facts, np.zeros(len(self._limits)), error)
         if conflict and self.optimizer.on_infeasible == "keep":
             return self._kept(facts, slacks)
+        found, allowance = self._within(facts, slacks)
+        if found is None:
+            return self._unsolved(facts, slacks, None)
+        if self._without_hurdle(found):
+            return self._without_ratio(decision)
+        status: Status = "relaxed" if slacks.any() else "optimal"
+        return self._allocation(found.facts, found.weights, allowance, status, found)
+
+    def _within(self, facts: Facts, slacks: Floats) -> tuple[Optimum | None, Floats]:
+        """The optimum with caps moved by their slacks, and the least more that it takes."""
+        allowance = slacks
         for margin in _MARGINS:
-            wider = slacks + margin * self._certifier.units
-            allowance = np.where(slacks > 0.0, wider, 0.0)
+            allowance = np.where(slacks > 0.0, slacks + margin * self._certifier.units, 0.0)
             found = self._search.best(facts, allowance, min(margin, 0.9 * TOLERANCE), ALL)
-            if found is not None and self._without_hurdle(found):
-                return self._without_ratio(decision)
             if found is not None:
-                status: Status = "relaxed" if slacks.any() else "optimal"
-                return self._allocation(found.facts, found.weights, allowance, status, found)
-        return self._unsolved(facts, slacks, None)
+                return found, allowance
+        return None, allowance
 
     def _unsolved(self, facts: Facts, slacks: Floats, failure: SolverError | None) -> Allocation:
         """What is held, or cash, where no solver has an answer that passes the checks.
@@ -265,6 +275,7 @@ class Program:
                 *(_steps(beyond) if status == "relaxed" else ()),
             ),
             unchecked=self._unchecked(facts),
+            left_out=facts.left_out,
         )
 
     def _unchecked(self, facts: Facts) -> tuple[str, ...]:

@@ -103,7 +103,9 @@ def solved_twice(problem: Problem) -> Reference | None:
                 return None
             values.append(value)
             if way is ways[0]:
-                prices = sum(float(np.abs(c.dual_value).sum()) for c in stated.constraints)
+                # The first of a ratio is what it is counted per, and no limit.
+                limits = stated.constraints[problem.objective == "sharpe" :]
+                prices = sum(float(np.abs(c.dual_value).sum()) for c in limits)
     return Reference((values[0], values[1]), prices)
 
 
@@ -123,13 +125,18 @@ def judged(problem: Problem, found: Allocation, reference: Reference) -> Verdict
     weights = found.weights.reindex(problem.names).to_numpy()
     certificate, values, prices = found.certificate, reference.values, reference.prices
     assert certificate is not None
-    gap, ratio = certificate.gap or 0.0, 0.0
+    gap: float = certificate.gap or 0.0
+    ratio = 0.0
     if problem.objective == "sharpe":
         # The distance from the line through cash with the best slope there is.
         ratio = min(values) ** -0.5
         apart = abs(values[0] ** -0.5 - values[1] ** -0.5)
         apart *= problem.values(weights)["volatility"]
-        best, prices, gap = 0.0, np.inf, np.inf
+        best = 0.0
+        # Prices are those of the variance per return, 1 / ratio ** 2, and caps scale with weights.
+        prices *= 0.5 * ratio**2
+        # Cash has a price of a millionth where it makes no difference else.
+        gap += SMALL * problem.has_cash
     else:
         best, apart = min(values), abs(values[0] - values[1])
     value = problem.measured(weights, ratio)

@@ -11,6 +11,7 @@ import pytest
 
 from toolkit.errors import InfeasibleLimitsError, SolverError
 from toolkit.optimize import (
+    MaximumSharpe,
     MaxTurnover,
     MaxVolatility,
     MaxWeight,
@@ -20,12 +21,15 @@ from toolkit.optimize import (
     MinimumVariance,
     Optimizer,
     ProportionalCost,
+    SquareRootCost,
     TrackTarget,
     problems,
+    quadratic,
+    sharpe,
+    violation,
 )
-from toolkit.optimize.compiled import CompiledProblem
+from toolkit.optimize.compiled import WAYS, CompiledProblem
 from toolkit.optimize.standard import Found, Prices
-from toolkit.optimize.violation import RowViolation
 
 COST = ProportionalCost()
 LIMITS = (MaxWeight(0.3), MinCash(0.1), MaxTurnover(0.5))
@@ -88,7 +92,7 @@ def test_garbage_from_the_first_solver_is_replaced_by_the_answer_of_the_second(
     monkeypatch.setattr(problems, "solve_quadratic", spoiled(GARBAGE[garbage]))
     with np.errstate(all="ignore"):
         found = optimizer.compile(made.assets).solve(decision)
-    assert found.fallbacks == ("second solver",)
+    assert found.fallbacks == ("clarabel after piqp",)
     assert found.status == "optimal"
     assert found.weights.to_numpy() == pytest.approx(honest.weights.to_numpy(), abs=1e-5)
     assert found.certificate.optimum == pytest.approx(honest.certificate.optimum, rel=1e-6)
@@ -113,71 +117,154 @@ def test_chances_that_are_none_prove_no_tail_loss(market, monkeypatch):
     honest = optimizer.compile(made.assets).solve(decision)
     monkeypatch.setattr(problems, "solve_tail", tail_garbage)
     found = optimizer.compile(made.assets).solve(decision)
-    assert found.fallbacks == ("second solver",)
+    assert found.fallbacks == ("clarabel after highs",)
     assert found.certificate.optimum == pytest.approx(
         honest.certificate.optimum, rel=1e-6, abs=1e-9
     )
 
 
-def without_answers(monkeypatch):
-    """Both solvers return nothing that is a portfolio, in problems that have an objective."""
-    none = GARBAGE["missing numbers"]
-    monkeypatch.setattr(problems, "solve_quadratic", spoiled(none))
-    solve = problems.BestWeights.solve
-
-    def wrong(self, *given):
-        weights, answer = solve(self, *given)
-        return np.nan * weights, answer
-
-    monkeypatch.setattr(problems.BestWeights, "solve", wrong)
+def raising(*given):
+    raise RuntimeError("cannot factorise")
 
 
-def test_where_no_solver_answers_the_holdings_are_kept_and_each_step_is_told(market, monkeypatch):
+def without_numbers(solved):
+    """The answers of a method with every number missing."""
+
+    def wrong(*given):
+        answer = solved(*given)
+        return replace(answer, point=np.nan * answer.point)
+
+    return wrong
+
+
+def without_proof(solved):
+    """The answers of a method with duals that bound nothing."""
+
+    def wrong(*given):
+        return replace(solved(*given), gap=np.inf)
+
+    return wrong
+
+
+def without_raw_numbers(solve):
+    def wrong(*given):
+        point, prices, status, steps = solve(*given)
+        return np.nan * point, prices, status, steps
+
+    return wrong
+
+
+def without_tail(problem):
+    return replace(tail_garbage(problem), weights=np.nan * problem.holdings)
+
+
+def always_raising(solve):
+    return raising
+
+
+BROKEN = {
+    "numbers": (without_raw_numbers, without_tail, without_numbers),
+    "proof": (without_raw_numbers, without_tail, without_proof),
+    "anything but an error": (always_raising, raising, always_raising),
+}
+
+
+@pytest.fixture(params=BROKEN)
+def without_answers(request, monkeypatch):
+    """No solver returns anything of use, in the diagnosis neither."""
+    raw, tail, stated = BROKEN[request.param]
+    monkeypatch.setattr(CompiledProblem, "solve", stated(CompiledProblem.solve))
+    for home in (quadratic, violation):
+        monkeypatch.setattr(home, "interior_point", raw(quadratic.interior_point))
+    monkeypatch.setattr(sharpe, "homogenised", lambda *given: None)
+    monkeypatch.setattr(problems, "solve_tail", tail)
+    return request.param
+
+
+CURVED = (*LIMITS, MaxVolatility(0.05))
+
+
+@pytest.mark.parametrize("mode", ["stop", "least_violation", "keep"])
+@pytest.mark.parametrize("limits", [(), LIMITS, CURVED], ids=len)
+@pytest.mark.parametrize(
+    "objective",
+    [TrackTarget(), MinimumVariance(), MinimumExpectedShortfall(), MaximumSharpe()],
+    ids=lambda part: type(part).__name__,
+)
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_where_no_solver_answers_the_holdings_are_kept_and_each_step_is_told(
+    market, without_answers, objective, limits, mode
+):
     made = market(3, 5)
-    decision = made.decision()
-    without_answers(monkeypatch)
-    found = Optimizer(TrackTarget(), LIMITS, COST).compile(made.assets).solve(decision)
+    draw = np.random.default_rng(3)
+    decision = made.decision(
+        expected_returns=pd.Series([0.1, 0.2, 0.15, 0.1, 0.05], made.risky),
+        scenarios=pd.DataFrame(draw.normal(0.0, 0.02, (60, 5)), columns=made.risky),
+    )
+    program = Optimizer(objective, limits, COST, mode).compile(made.assets)
+    found = program.solve(decision)
     assert found.status == "kept"
-    assert found.fallbacks[0] == "second solver"
+    assert found.fallbacks[0].startswith("no answer from")
+    assert "clarabel" in found.fallbacks[0]
+    assert ("RuntimeError: cannot factorise" in found.fallbacks[0]) == ("error" in without_answers)
     assert found.fallbacks[-1] == "current weights"
     assert found.weights.to_numpy() == pytest.approx(decision.current.to_numpy(), abs=1e-15)
     assert found.certificate.gap is None
+    first = program.solve(replace(decision, current=None))
+    assert first.status == "kept"
+    assert first.fallbacks[-1] == "cash"
+    assert first.weights["CASH"] == 1.0
 
 
-def test_where_no_solver_answers_a_first_investment_stays_in_cash(market, monkeypatch):
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_where_no_solver_answers_and_nothing_is_held_it_is_an_error(market, without_answers):
     made = market(3, 5)
-    without_answers(monkeypatch)
-    program = Optimizer(TrackTarget(), LIMITS, COST).compile(made.assets)
-    found = program.solve(made.decision(current=None))
-    assert found.status == "kept"
-    assert found.weights["CASH"] == 1.0
-
-
-def test_where_no_solver_answers_and_nothing_is_held_it_is_an_error(market, monkeypatch):
-    made = market(3, 5)
-    without_answers(monkeypatch)
     target = pd.Series(0.2, made.risky)
     program = Optimizer(TrackTarget(), (MaxWeight(0.3),), COST).compile(made.risky)
-    with pytest.raises(SolverError, match="No answer on 2021-03-05 passed the checks"):
+    expected = "No answer on 2021-03-05 passed the checks, and nothing is held; tried: piqp"
+    with pytest.raises(SolverError, match=expected):
         program.solve(made.decision(current=None, target=target))
 
 
-def test_a_diagnosis_that_fails_is_an_error_and_no_relaxation(market, monkeypatch):
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_diagnosis_that_fails_is_told_and_no_relaxation(market, without_answers):
     made = market(4, 4)
-    rows, stated = RowViolation.solve, CompiledProblem.solve
-
-    def wrong(self, *given):
-        return replace(stated(self, *given), gap=np.inf)
-
-    def wrong_rows(self, *given):
-        weights, answer = rows(self, *given)
-        return weights, replace(answer, gap=np.inf)
-
-    monkeypatch.setattr(CompiledProblem, "solve", wrong)
-    monkeypatch.setattr(RowViolation, "solve", wrong_rows)
+    decision = made.decision(current=pd.Series(0.25, made.risky), target=None)
     program = Optimizer(MinimumVariance(), (MaxWeight(0.1),)).compile(made.risky)
+    found = program.solve(decision)
+    assert found.fallbacks[1:] == ("no least violation", "current weights")
     with pytest.raises(SolverError, match="least violation of the limits on 2021-03-05"):
-        program.solve(made.decision(current=None, target=None))
+        program.solve(replace(decision, current=None))
+
+
+def test_an_error_of_the_first_solver_is_told_with_who_answered(market, monkeypatch):
+    made = market(1, 6)
+    decision = made.decision()
+    honest = Optimizer(TrackTarget(), LIMITS, COST).compile(made.assets).solve(decision)
+    monkeypatch.setattr(problems, "solve_quadratic", raising)
+    found = Optimizer(TrackTarget(), LIMITS, COST).compile(made.assets).solve(decision)
+    assert found.fallbacks == ("clarabel after piqp (RuntimeError: cannot factorise)",)
+    assert found.weights.to_numpy() == pytest.approx(honest.weights.to_numpy(), abs=1e-5)
+
+
+def test_other_settings_of_the_same_solver_are_told_as_such(market, monkeypatch):
+    """Where impact costs leave the fast one out, one solver is the first and the second."""
+    made = market(5, 6)
+    stated = CompiledProblem.solve
+
+    def wrong_once(self, values, unit, way=WAYS[0]):
+        answer = stated(self, values, unit, way)
+        return replace(answer, gap=np.inf) if way == WAYS[0] else answer
+
+    decision = made.decision(
+        equity=1e6,
+        volumes=pd.Series(1e6, made.risky),
+        volatilities=pd.Series(0.02, made.risky),
+    )
+    monkeypatch.setattr(CompiledProblem, "solve", wrong_once)
+    optimizer = Optimizer(TrackTarget(), (MaxWeight(0.5),), SquareRootCost())
+    found = optimizer.compile(made.assets).solve(decision)
+    assert found.fallbacks == ("clarabel with other settings after clarabel",)
 
 
 def test_a_volatility_limit_that_is_left_out_first_is_no_fallback(market):

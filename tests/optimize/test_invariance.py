@@ -1,6 +1,7 @@
 """What must not matter: the unit of risk, the order of assets, who is never eligible, a repeat."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from toolkit.optimize import (
     BlackLitterman,
+    Decision,
     MaxBeta,
     MaxExpectedShortfall,
     MaximumSharpe,
@@ -65,6 +67,61 @@ def test_the_unit_of_the_covariance_changes_no_weight(market, objective, limits,
     scaled = replace(decision, covariance=scale * decision.covariance)
     first, second = (weights_of(objective, limits, made.assets, d) for d in (decision, scaled))
     assert second.to_numpy() == pytest.approx(first.to_numpy(), abs=1e-6)
+
+
+def rugged(seed):
+    """Assets whose volatilities are up to three digits apart, and a decision about them."""
+    draw = np.random.default_rng(500 + seed)
+    size = int(draw.integers(2, 12))
+    names = [f"A{place}" for place in range(size)]
+    assets = [Asset(name, (Membership(Sleeve.BITCOIN, date(2010, 1, 1)),)) for name in names]
+    if seed % 2:
+        assets.append(Asset("CASH", (Membership(Sleeve.CASH, date(2010, 1, 1)),)))
+    ids = [asset.id for asset in assets]
+    volatilities = 10.0 ** draw.uniform(-2.5, 0.3, size)
+    common = draw.normal(size=(2, size))
+    moves = common.T @ common + np.diag(draw.uniform(0.02, 1.0, size))
+    moves *= np.outer(volatilities, volatilities) / np.sqrt(
+        np.outer(np.diag(moves), np.diag(moves))
+    )
+    decision = Decision(
+        pd.Timestamp("2021-03-05"),
+        pd.Series(draw.dirichlet(np.full(len(ids), 0.5)), ids),
+        pd.Series(draw.dirichlet(np.full(len(ids), 0.5)), ids),
+        covariance=pd.DataFrame(moves, names, names),
+        expected_returns=pd.Series(draw.normal(0.05, 0.1, size), names),
+    )
+    return assets, decision
+
+
+@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize(
+    "objective", [TrackTarget(), MinimumVariance(), RiskBudget(), MaximumSharpe()], ids=type
+)
+def test_the_unit_of_rugged_covariances_changes_no_weight(objective, seed):
+    """Where everything goes to cash the objective is flat in every weight."""
+    assets, decision = rugged(seed)
+    cap = max(0.5, 1.5 / (len(assets) - seed % 2))
+    limits = [(), (MaxWeight(cap),), (MaxWeight(cap), MaxTurnover(0.3), MinEffectiveNumber(1.5))]
+    program = Optimizer(objective, limits[seed % 3]).compile(assets)
+    if objective == MaximumSharpe() and not seed % 2 and (decision.expected_returns < 0).all():
+        pytest.skip("without cash and earnings there is no ratio")
+    first = program.solve(decision)
+    for scale in (1e-8, 1e-6, 1e-4, 1e-2, 1e2, 1e4):
+        found = program.solve(replace(decision, covariance=scale * decision.covariance))
+        assert found.status == first.status
+        assert found.weights.to_numpy() == pytest.approx(first.weights.to_numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_least_variance_with_cash_is_cash_in_every_unit(market, seed):
+    made = market(seed, 3 + seed % 9)
+    decision = made.decision(current=None)
+    for scale in (1.0, 1e-8, 1e-4, 1e4):
+        scaled = replace(decision, covariance=scale * decision.covariance)
+        found = Optimizer(MinimumVariance()).compile(made.assets).solve(scaled)
+        assert found.weights["CASH"] == pytest.approx(1.0, abs=1e-9)
+        assert found.certificate.gap <= 1e-9 * scale
 
 
 @pytest.mark.parametrize("scale", SCALES)

@@ -13,7 +13,7 @@ import numpy as np
 from toolkit.optimize.roster import Floats
 from toolkit.optimize.standard import Prices
 
-MOST = 48
+MOST = 150
 """Unknowns up to which it is the faster one: its steps are small, but one for each active bound."""
 
 _TOLERANCE = 1e-12

@@ -277,6 +277,18 @@ def tail_mean(losses: Floats, level: float) -> Floats:
     return mean
 
 
+def tail_chances(losses: Floats, level: float) -> Floats:
+    """Chance of each loss within the worst 1 - level of equally likely ones: `tail_mean` is theirs.
+
+    They sum to 1.
+    """
+    size = (1.0 - level) * len(losses)
+    inside = np.clip(size - np.arange(len(losses)), 0.0, 1.0)
+    chances = np.empty(len(losses))
+    chances[np.argsort(-losses, kind="stable")] = inside / size
+    return chances
+
+
 def spread_rates(facts: Facts, roster: Roster, constant: float) -> Floats:
     """Half-spread of each asset, the constant where it is unknown; 0 of cash."""
     known = facts.known_half_spreads()

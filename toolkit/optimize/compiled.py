@@ -55,6 +55,10 @@ class Answer:
         Whether every limit was part of the problem.
     empty
         Whether it is proven that no portfolio meets them.
+    solver
+        Its name.
+    raised
+        The error that it raised in place of an answer, if any.
     """
 
     status: str
@@ -64,6 +68,23 @@ class Answer:
     iterations: int
     complete: bool = True
     empty: bool = False
+    solver: str = "clarabel"
+    raised: str = ""
+
+    @property
+    def told(self) -> str:
+        """The solver, with its error."""
+        return f"{self.solver} ({self.raised})" if self.raised else self.solver
+
+
+RAISED = (ArithmeticError, RuntimeError, ValueError)
+"""What solvers raise on input that they cannot take."""
+
+
+def no_answer(solver: str, error: Exception, size: int) -> Answer:
+    """What an error in place of an answer counts as, for a point of that size."""
+    raised = f"{type(error).__name__}: {error}"
+    return Answer("raised", np.full(size, np.nan), np.nan, np.inf, 0, solver=solver, raised=raised)
 
 
 class CompiledProblem:

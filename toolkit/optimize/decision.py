@@ -8,6 +8,8 @@ from typing import Literal
 
 import pandas as pd
 
+from toolkit.errors import DataError
+
 Status = Literal["target", "optimal", "relaxed", "kept", "cash", "not sized"]
 
 
@@ -21,7 +23,8 @@ class Decision:
     Parameters
     ----------
     session
-        Session after which the decision is taken; sleeves are those of that day.
+        Session after which the decision is taken, or what `pandas.Timestamp` takes for one; sleeves
+        are those of that day.
     target
         Wanted weights, at most 1 in sum; the rest is cash.
     current
@@ -76,6 +79,19 @@ class Decision:
     proceeds: float | None = None
     volatilities: pd.Series | None = None
     half_spreads: pd.Series | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.session, pd.Timestamp):
+            try:
+                session = pd.Timestamp(self.session)
+            except (TypeError, ValueError):
+                session = pd.NaT
+            object.__setattr__(self, "session", session)
+        if pd.isna(self.session):
+            raise DataError(
+                "The session of a decision is missing or no date; give a day, as in "
+                "pandas.Timestamp('2021-03-05')."
+            )
 
 
 @dataclass(frozen=True)
@@ -139,10 +155,14 @@ class Allocation:
     achieved
         What the objective came to besides its value: risk contributions, posterior returns.
     fallbacks
-        What had to be resorted to, in order: ``second solver``, ``least violation``,
-        ``current weights``.
+        What had to be resorted to, in order: ``clarabel after piqp`` (who answered after whom
+        failed, with the error where one was raised), ``least violation``; or ``no answer from``
+        whom, ``no least violation`` where none was found, and ``current weights`` or ``cash``.
     unchecked
         Limits that could not be checked for some assets, with those assets.
+    left_out
+        What could not be followed and why: targets of assets that lack a covariance or another
+        input, and so are not bought, and views that speak of such assets.
     """
 
     weights: pd.Series
@@ -154,3 +174,4 @@ class Allocation:
     achieved: Mapping[str, float] = field(default_factory=dict)
     fallbacks: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()

@@ -77,7 +77,10 @@ class Diagnosis:
         rows, room = self._rows(facts), self._ample(facts)
         for place in np.flatnonzero(chosen):
             chosen[place] = False
-            chosen[place] = not self._excess(facts, rows, chosen, room)[chosen].any()
+            still = rows.conflict(chosen, TOLERANCE * self._certifier.units)
+            if still is None:
+                still = bool(self._excess(facts, rows, chosen, room)[chosen].any())
+            chosen[place] = not still
         pairs = zip(self._limits, chosen.tolist(), strict=True)
         return tuple(limit.name for limit, kept in pairs if kept)
 
@@ -101,7 +104,8 @@ class Diagnosis:
     ) -> Iterator[tuple[Floats, Answer]]:
         """Weights from one solver after the other: the fast one first, then stated in cvxpy."""
         price = priced.astype(float)
-        yield rows.solve(price, room)
+        matters = priced | (self._ranks > self._ranks[priced].max(initial=0))
+        yield rows.solve(price, np.where(matters, room, np.inf))
         for way in WAYS:
             yield self._problem(facts).solve(facts, price, room, way)
 
@@ -115,10 +119,8 @@ class Diagnosis:
                 continue
             excess = np.where(found.excess > TOLERANCE * self._certifier.units, found.excess, 0.0)
             least = float((excess / self._units)[priced].sum())
-            gap = abs(answer.gap)
-            if not answer.complete:
-                # What limits that are no rows are exceeded by comes on top.
-                gap += float((excess / self._units)[priced & rows.left_out].sum())
+            # The solver's bound is about its own point.
+            gap = abs(answer.gap) + max(0.0, least - answer.value)
             if gap / max(1.0, least) < nearest:
                 best, nearest = excess, gap / max(1.0, least)
             if nearest <= _NEAR:

@@ -67,6 +67,8 @@ class Facts:
         Half-spread by asset, NaN where it is unknown. None: not told.
     hurdle
         Return above cash asked for a unit of volatility, where the largest such ratio is sought.
+    left_out
+        What is wanted and cannot be followed, with what it lacks.
     """
 
     session: pd.Timestamp
@@ -88,6 +90,7 @@ class Facts:
     impact: Floats | None = None
     half_spreads: Floats | None = None
     hurdle: float = 0.0
+    left_out: tuple[str, ...] = ()
 
     def known_target(self) -> Floats:
         """The target; without one the decision cannot be answered."""
@@ -172,7 +175,7 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     risk = None if covariance is None else risk_of(covariance, roster, where)
     inputs = _Inputs(roster, where)
     if risk is not None:
-        inputs.known &= risk.known
+        inputs.note("covariance", risk.known)
     expected = None
     if returns is not None:
         expected = inputs.table(returns.to_frame().T, "expected return")[0]
@@ -199,6 +202,7 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         turnover_days=days,
         impact=_impact(decision, days, roster, where),
         half_spreads=_sizes(decision.half_spreads, roster, f"The half-spreads {where}"),
+        left_out=() if target is None or inputs.known.all() else inputs.left_out(target),
     )  # fmt: skip
 
 
@@ -228,6 +232,21 @@ class _Inputs:
     def __init__(self, roster: Roster, where: str):
         self._roster, self._where = roster, where
         self.known: Flags = np.ones(len(roster), dtype=bool)
+        self._known: dict[str, Flags] = {}
+
+    def note(self, what: str, given: Flags) -> None:
+        """Who has one of the inputs."""
+        self.known &= given
+        self._known[what] = given
+
+    def left_out(self, target: Floats) -> tuple[str, ...]:
+        """Targets of assets that lack an input, with what they lack."""
+        wanted = self._roster.risky & (target > 0.0) & ~self.known
+        return tuple(
+            f"target of {self._roster.index[place]}: no "
+            + ", no ".join(what for what, given in self._known.items() if not given[place])
+            for place in np.flatnonzero(wanted).tolist()
+        )
 
     def table(self, values: pd.DataFrame, what: str, worst: Any = np.min) -> Floats:
         """Rows of numbers by asset; `worst` picks the bad end of a row."""
@@ -249,7 +268,7 @@ class _Inputs:
             given[roster.cash] = True
         if not given.all():
             table[:, ~given] = worst(numbers, axis=1)[:, None]
-        self.known &= given
+        self.note(what, given)
         return table
 
 

@@ -196,7 +196,7 @@ class MaximumSharpe(Objective):
 
     def expression(self, candidate: Candidate) -> Any:
         """How far the expected return is below what the ratio asks of the volatility."""
-        return candidate.below_hurdle() + _TIE * candidate.idle_weight()
+        return candidate.below_hurdle() + TIE * candidate.idle_weight()
 
     def prepare(self, facts: Facts, roster: Roster) -> Facts:
         """The facts, where the covariance determines the weights."""
@@ -208,5 +208,5 @@ class MaximumSharpe(Objective):
         return float(np.ptp(facts.known_returns())) or 1.0
 
 
-_TIE = 1e-6
+TIE = 1e-6
 """Price of cash, a fraction of equity a year, where it makes no difference otherwise."""

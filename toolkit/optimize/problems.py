@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
-from toolkit.optimize.compiled import WAYS, Answer, CompiledProblem, Way
+from toolkit.optimize.compiled import RAISED, WAYS, Answer, CompiledProblem, Way, no_answer
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.quadratic import SOLVED, solve_quadratic
@@ -37,7 +37,6 @@ class Standard:
     ):
         self._roster, self._objective, self._cost = roster, objective, cost
         self._limits = limits
-        self._able = True
         # Limits and costs that read nothing of a decision, by what else they depend on.
         self._steady = not any(limit.needs for limit in limits)
         self._priced = cost is not None and not cost.needs
@@ -50,17 +49,20 @@ class Standard:
         Limits that are no rows are left out. Weights that meet them all the same are the best, and
         the gap holds, since it is a bound with fewer limits.
         """
-        if not self._able:
-            return None
-        rows = self._limit_rows(facts, allowance)
         try:
-            problem = standard_problem(facts, self._stated(facts), rows)
+            total = self._stated(facts)
+            rows = self._limit_rows(facts, allowance)
+            problem = standard_problem(facts, total, rows)
         except NotPolyhedral:
-            self._able = False
             return None
         if problem.tail and problem.quadratic is not None:
             return None
-        found = self._found(facts, problem)
+        solver = "highs" if problem.tail else "piqp"
+        try:
+            found = self._found(facts, problem)
+        except RAISED as error:
+            none = no_answer(solver, error, len(problem.linear))
+            return none.point, none
         failed = found.status not in (*SOLVED, OPTIMAL)
         empty = failed and problem.empty(found.prices)
         if failed and not empty and problem.impossible:
@@ -69,7 +71,7 @@ class Standard:
         gap = value - problem.least(found.weights, found.prices)
         complete = not rows.left_out.any()
         return found.weights, Answer(
-            found.status, found.weights, value, gap, found.iterations, complete, empty
+            found.status, found.weights, value, gap, found.iterations, complete, empty, solver
         )
 
     def _found(self, facts: Facts, problem: StandardProblem) -> Found:
@@ -136,7 +138,11 @@ class BestWeights:
         """Weights and the answer they come from."""
         values = self._candidate.values(facts)
         values.update(zip(self._allowances, allowance / self._units, strict=True))
-        answer = self._compiled.solve(values, self._objective.unit(facts), way)
+        try:
+            answer = self._compiled.solve(values, self._objective.unit(facts), way)
+        except RAISED as error:
+            none = no_answer("clarabel", error, len(facts.holdings))
+            return none.point, none
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer
 
@@ -174,6 +180,10 @@ class LeastViolation:
             self._price: price,
             self._room: room / self._units,
         }
-        answer = self._compiled.solve(values, 1.0, way)
+        try:
+            answer = self._compiled.solve(values, 1.0, way)
+        except RAISED as error:
+            none = no_answer("clarabel", error, len(facts.holdings))
+            return none.point, none
         start = self._compiled.column(self._candidate.deviation)
         return self._candidate.weights_of(answer.point, start, facts), answer

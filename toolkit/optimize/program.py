@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from toolkit.errors import DataError, InfeasibleLimitsError, SolverError
 from toolkit.optimize.candidate import MeasuredCandidate
-from toolkit.optimize.certify import TOLERANCE, Assessment, Certifier
-from toolkit.optimize.compiled import WAYS, Answer
+from toolkit.optimize.certify import TOLERANCE, Certifier
 from toolkit.optimize.decision import Allocation, Certificate, Decision, Status
 from toolkit.optimize.diagnose import Diagnosis, named
 from toolkit.optimize.facts import Facts, facts_of, trial
 from toolkit.optimize.limits import Limit, MaxTradingDays
 from toolkit.optimize.objectives import MaximumSharpe, MinimumVariance, Objective
-from toolkit.optimize.problems import BestWeights, Standard
-from toolkit.optimize.roster import Flags, Floats, Roster
-from toolkit.optimize.sharpe import SharpeSearch
-from toolkit.optimize.symbolic import Sizes
+from toolkit.optimize.optimum import ALL, Optimum, Search
+from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Asset
 
 if TYPE_CHECKING:
@@ -32,28 +28,6 @@ _MARGINS = (0.0, 1e-6, 1e-5, 1e-4)
 """Added to relaxed caps in turn: at the least violation the portfolios left can be a single one."""
 
 _ROUNDING = 1e-9
-
-_ALL = 1 + len(WAYS)
-"""Solvers and settings that are tried where an answer is known to exist."""
-
-
-@dataclass(frozen=True)
-class _Optimum:
-    """A solved problem: the weights, and those without small trades.
-
-    Total and binding limits are those of the former; measured are the latter. The facts are those
-    it is the optimum of, and `second` says that the first solver had no answer.
-    """
-
-    facts: Facts
-    whole: Floats
-    weights: Floats
-    total: float
-    binding: Flags
-    answer: Answer
-    gap: float
-    measured: Assessment
-    second: bool = False
 
 
 class Program:
@@ -71,10 +45,8 @@ class Program:
         self._on_volume = [each.name for each in self._limits if isinstance(each, MaxTradingDays)]
         cost = optimizer.cost
         self._cost = None if cost is None or cost.free else cost
-        self._parts = (self.roster, optimizer.objective, optimizer.limits, self._cost)
-        self._certifier = Certifier(*self._parts)
-        self._standard = Standard(*self._parts)
-        self._stated: dict[Sizes, BestWeights] = {}
+        self._certifier = Certifier(self.roster, optimizer.objective, self._limits, self._cost)
+        self._search = Search(self._certifier)
         # What speaks of assets that are not there says so now, not in mid-backtest.
         tried = optimizer.objective.prepare(trial(self.roster), self.roster)
         self._certifier.assess(tried, [np.ones(len(self.roster))], np.zeros(len(self._limits)))
@@ -90,11 +62,6 @@ class Program:
     @cached_property
     def _diagnosis(self) -> Diagnosis:
         return Diagnosis(self._certifier)
-
-    @cached_property
-    def _sharpe(self) -> SharpeSearch | None:
-        searched = isinstance(self.optimizer.objective, MaximumSharpe)
-        return SharpeSearch(self.roster, self._limits, self._cost) if searched else None
 
     @cached_property
     def _least_variance(self) -> Program:
@@ -120,15 +87,18 @@ class Program:
         ideal = self._ideal(facts)
         if ideal is not None:
             return self._allocation(facts, ideal, none, "target", None)
-        found = self._optimum(facts, none)
+        found = self._search.best(facts, none)
         if found is None:
             return self._relaxed(facts, decision)
-        if self._sharpe is not None and found.facts.hurdle == 0.0:
+        if self._without_hurdle(found):
             return self._without_ratio(decision)
         return self._allocation(found.facts, found.weights, none, "optimal", found)
 
     def shadow_prices(self, decision: Decision, step: float = 1e-4) -> dict[str, float]:
         """What a binding limit costs: return a year for each unit that its cap is moved.
+
+        Where limits are relaxed these are the prices of the others, with the relaxed caps moved by
+        their slacks. Weights that are kept have none.
 
         Parameters
         ----------
@@ -136,20 +106,20 @@ class Program:
             By how much each cap is moved to find out, in multiples of the larger of it and 0.01.
         """
         allocation = self.solve(decision)
-        if allocation.status != "optimal":
+        if allocation.status not in ("optimal", "relaxed"):
             return {}
         facts = self.optimizer.objective.prepare(self._facts(decision), self.roster)
-        wider, prices = np.zeros(len(self._limits)), {}
-        best = self._optimum(facts, wider)
+        slacks = np.array([allocation.relaxed.get(name, 0.0) for name in self._names])
+        best, wider = self._within(facts, slacks)
+        prices: dict[str, float] = {}
         for place, limit in enumerate(self._limits):
-            if best is not None and limit.name in allocation.binding:
-                more = step * max(abs(limit.cap), 0.01)
-                wider[place] = more
-                # Against the same hurdle: the best for a larger one are all worth nothing.
-                found = self._first(best.facts, wider, 0.0, _ALL)
-                wider[place] = 0.0
-                if found is not None:
-                    prices[limit.name] = (best.total - found.total) / more
+            if best is None or limit.name not in allocation.binding or slacks[place] > 0.0:
+                continue
+            more = step * max(abs(limit.cap), 0.01)
+            # Against the same hurdle: the best for a larger one are all worth nothing.
+            found = self._search.first(best.facts, wider + more * np.eye(len(wider))[place])
+            if found is not None:
+                prices[limit.name] = (best.total - found.total) / more
         return prices
 
     def measure(
@@ -191,70 +161,9 @@ class Program:
         found = self._certifier.assess(facts, [ideal], np.zeros(len(self._limits)))[0]
         return ideal if found.residual <= _ROUNDING else None
 
-    def _answers(self, facts: Facts, allowance: Floats) -> Iterator[tuple[Floats, Answer]]:
-        """Weights from one solver after the other: the fast one first, then stated in cvxpy."""
-        fast = self._standard.solve(facts, allowance)
-        if fast is not None:
-            yield fast
-        for way in WAYS:
-            yield self._best(facts).solve(facts, allowance, way)
-
-    def _best(self, facts: Facts) -> BestWeights:
-        sizes = Sizes.of(facts)
-        if sizes not in self._stated:
-            self._stated[sizes] = BestWeights(*self._parts, sizes)
-        return self._stated[sizes]
-
-    def _optimum(
-        self, facts: Facts, allowance: Floats, margin: float = 0.0, tries: int = 2
-    ) -> _Optimum | None:
-        """The best weights, or None where no answer passes: infeasible, or not solved."""
-        if self._sharpe is None:
-            return self._first(facts, allowance, margin, tries)
-
-        def against(hurdle: float) -> _Optimum | None:
-            return self._first(replace(facts, hurdle=hurdle), allowance, margin, _ALL)
-
-        return self._sharpe.best(facts, allowance + margin * self._certifier.units, against)
-
-    def _first(self, facts: Facts, allowance: Floats, margin: float, tries: int) -> _Optimum | None:
-        """The first answer that passes."""
-        failed, wider = False, allowance + margin * self._certifier.units
-        for raw, answer in islice(self._answers(facts, wider), tries):
-            if answer.empty:
-                return None
-            found = self._checked(facts, raw, answer, allowance)
-            if found is not None:
-                return replace(found, second=failed)
-            # That limits which were left out are exceeded is no failure of a solver.
-            failed |= answer.complete
-        return None
-
-    def _checked(
-        self, facts: Facts, raw: Floats, answer: Answer, allowance: Floats
-    ) -> _Optimum | None:
-        """An answer that passes every check, without small trades."""
-        certifier = self._certifier
-        if not abs(raw.sum() - 1.0) <= TOLERANCE:
-            return None
-        weights = kept = certifier.tidied(facts, raw)
-        small = certifier.small_trades(facts, weights)
-        if small.any():
-            kept = certifier.left_out(facts, weights, small)
-            found, measured = certifier.assess(facts, (weights, kept), allowance)
-        else:
-            found = measured = certifier.assess(facts, [weights], allowance)[0]
-        if not certifier.accepts(facts, found):
-            return None
-        # The solver's bound is about its own point: what was tidied away comes on top.
-        gap = answer.gap + max(0.0, found.total - answer.value)
-        # Far below zero it proves that what was solved has no portfolio at all.
-        if not abs(gap) <= certifier.resolution(facts, found.total):
-            return None
-        if not measured.holds:
-            kept, measured = certifier.as_few_as_hold(facts, weights, allowance)
-        binding = found.excess >= -TOLERANCE * certifier.units
-        return _Optimum(facts, weights, kept, found.total, binding, answer, gap, measured)
+    def _without_hurdle(self, found: Optimum) -> bool:
+        """Whether nothing is expected to earn more than cash."""
+        return isinstance(self.optimizer.objective, MaximumSharpe) and found.facts.hurdle == 0.0
 
     def _without_ratio(self, decision: Decision) -> Allocation:
         if self.roster.cash is None:
@@ -267,36 +176,49 @@ class Program:
 
     def _relaxed(self, facts: Facts, decision: Decision) -> Allocation:
         """Weights when the limits as they are have no certified answer."""
-        slacks = self._diagnosis.slacks(facts)
-        conflict = bool((slacks[~self._diagnosis.yielding] > 0.0).any())
-        mode = self.optimizer.on_infeasible
-        if conflict and mode == "stop":
-            raise self._diagnosis.error(facts, slacks)
-        if conflict and mode == "keep":
+        try:
+            slacks = self._diagnosis.slacks(facts)
+            conflict = bool((slacks[~self._diagnosis.yielding] > 0.0).any())
+            if conflict and self.optimizer.on_infeasible == "stop":
+                raise self._diagnosis.error(facts, slacks)
+        except SolverError as error:
+            return self._unsolved(facts, np.zeros(len(self._limits)), error)
+        if conflict and self.optimizer.on_infeasible == "keep":
             return self._kept(facts, slacks)
-        for margin in _MARGINS:
-            wider = slacks + margin * self._certifier.units
-            allowance = np.where(slacks > 0.0, wider, 0.0)
-            found = self._optimum(facts, allowance, min(margin, 0.9 * TOLERANCE), _ALL)
-            if found is not None and self._sharpe is not None and found.facts.hurdle == 0.0:
-                return self._without_ratio(decision)
-            if found is not None:
-                status: Status = "relaxed" if slacks.any() else "optimal"
-                return self._allocation(found.facts, found.weights, allowance, status, found)
-        return self._unsolved(facts, slacks)
+        found, allowance = self._within(facts, slacks)
+        if found is None:
+            return self._unsolved(facts, slacks, None)
+        if self._without_hurdle(found):
+            return self._without_ratio(decision)
+        status: Status = "relaxed" if slacks.any() else "optimal"
+        return self._allocation(found.facts, found.weights, allowance, status, found)
 
-    def _unsolved(self, facts: Facts, slacks: Floats) -> Allocation:
-        """What is held, or cash, where no solver has an answer that passes the checks."""
+    def _within(self, facts: Facts, slacks: Floats) -> tuple[Optimum | None, Floats]:
+        """The optimum with caps moved by their slacks, and the least more that it takes."""
+        allowance = slacks
+        for margin in _MARGINS:
+            allowance = np.where(slacks > 0.0, slacks + margin * self._certifier.units, 0.0)
+            found = self._search.best(facts, allowance, min(margin, 0.9 * TOLERANCE), ALL)
+            if found is not None:
+                return found, allowance
+        return None, allowance
+
+    def _unsolved(self, facts: Facts, slacks: Floats, failure: SolverError | None) -> Allocation:
+        """What is held, or cash, where no solver has an answer that passes the checks.
+
+        The failure is that of the diagnosis: then no limit has a slack.
+        """
+        tried = self._search.tried(facts, slacks)
         if facts.current is None:
             relaxed = f" with {named(self._limits, slacks)} relaxed" if slacks.any() else ""
-            _, answer = self._best(facts).solve(facts, slacks)
             raise SolverError(
                 f"No answer on {facts.session.date()}{relaxed} passed the checks, and nothing is "
-                f"held; the solver says {answer.status} after {answer.iterations} iterations, gap "
-                f"{answer.gap:.3g}. Check the covariance of that session, or add a cash asset."
+                f"held; tried: {tried}. Check the covariance of that session, or add a cash asset."
+                + ("" if failure is None else f" {failure}")
             )
+        steps = ("no least violation",) if failure else _steps(slacks)
         kept = self._held(facts, facts.current)
-        return replace(kept, fallbacks=("second solver", *_steps(slacks), "current weights"))
+        return replace(kept, fallbacks=(f"no answer from {tried}", *steps, *kept.fallbacks))
 
     def _kept(self, facts: Facts, slacks: Floats) -> Allocation:
         if facts.current is None:
@@ -311,7 +233,9 @@ class Program:
     def _held(self, facts: Facts, current: Floats) -> Allocation:
         """What is held, with every limit widened by as much as it is exceeded."""
         found = self._certifier.assess(facts, [current], np.zeros(len(self._limits)))[0]
-        return self._allocation(facts, current, np.maximum(found.excess, 0.0), "kept", None)
+        kept = self._allocation(facts, current, np.maximum(found.excess, 0.0), "kept", None)
+        invested = facts.holdings[self.roster.risky].any()
+        return replace(kept, fallbacks=("current weights" if invested else "cash",))
 
     def _allocation(
         self,
@@ -319,7 +243,7 @@ class Program:
         weights: Floats,
         allowance: Floats,
         status: Status,
-        solved: _Optimum | None,
+        solved: Optimum | None,
     ) -> Allocation:
         certifier, names = self._certifier, self._names
         found = solved.measured if solved else certifier.assess(facts, [weights], allowance)[0]
@@ -347,11 +271,11 @@ class Program:
             values=dict(zip(names, found.values.tolist(), strict=True)),
             achieved=self.optimizer.objective.achieved(facts, weights, self.roster),
             fallbacks=(
-                *(("second solver",) if solved and solved.second else ()),
+                *((solved.fallback,) if solved and solved.fallback else ()),
                 *(_steps(beyond) if status == "relaxed" else ()),
-                *(("current weights",) if status == "kept" else ()),
             ),
             unchecked=self._unchecked(facts),
+            left_out=facts.left_out,
         )
 
     def _unchecked(self, facts: Facts) -> tuple[str, ...]:

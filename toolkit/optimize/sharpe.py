@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import numpy as np
 
-from toolkit.errors import SolverError
 from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
+from toolkit.optimize.compiled import RAISED
 from toolkit.optimize.costs import Cost
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
-from toolkit.optimize.objectives import MeanVariance
+from toolkit.optimize.objectives import TIE, MeanVariance
+from toolkit.optimize.quadratic import SOLVED, solve_quadratic
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.optimize.standard import StandardProblem, limit_rows, standard_problem
 
 _MOST_STEPS = 30
 _TOLERANCE = 1e-10
+_NEWTON_STEPS = 2
 
 
 class HasWeights(Protocol):
@@ -55,6 +58,8 @@ class SharpeSearch:
     ) -> Optimum | None:
         """The best against the largest hurdle there is; the hurdle is 0 if none is above it.
 
+        None where there is no answer, or the search does not end.
+
         Parameters
         ----------
         against
@@ -73,10 +78,38 @@ class SharpeSearch:
             if (ratio - hurdle) * self._volatility(facts, found.whole) <= _TOLERANCE * unit:
                 return found
             hurdle = ratio
-        raise SolverError(
-            f"The largest Sharpe ratio on {facts.session.date()} was not found in {_MOST_STEPS} "
-            f"steps; it is near {hurdle:.6g}. Check the covariance of that session."
-        )
+        return None
+
+    def finer(self, facts: Facts, weights: Floats, allowance: Floats) -> Floats | None:
+        """Weights near the given ones with the largest ratio to more digits.
+
+        Newton steps: the volatility by its slope and curvature, and the hurdle as what the last
+        weights reach. Limits that are not linear are left out, so that the weights may break them.
+        None where nothing is earned.
+        """
+        problem, _ = self._stated(facts, allowance)
+        if problem is None or problem.quadratic is None or not facts.hurdle > 0.0:
+            return None
+        idle = np.zeros(len(weights))
+        if self._roster.cash is not None:
+            idle[self._roster.cash] = TIE
+        unit = float(np.ptp(facts.known_returns())) or 1.0
+        for _ in range(_NEWTON_STEPS):
+            volatility = self._volatility(facts, weights)
+            hurdle = self._ratio(facts, weights)
+            if not volatility * hurdle > 0.0:
+                return None
+            slope = problem.quadratic @ weights / volatility
+            curved = hurdle / volatility * (problem.quadratic - slope[:, None] * slope)
+            linear = problem.linear + idle + hurdle * slope - curved @ weights
+            try:
+                found = solve_quadratic(replace(problem, quadratic=curved, linear=linear), unit)
+            except RAISED:
+                return None
+            if found.status != SOLVED:
+                return None
+            weights = found.weights
+        return weights
 
     def _candidate(self, facts: Facts, weights: Floats) -> MeasuredCandidate:
         return MeasuredCandidate(self._roster, facts, weights)
@@ -96,6 +129,19 @@ class SharpeSearch:
 
     def _homogenised(self, facts: Facts, allowance: Floats) -> Floats | None:
         """Weights with the largest ratio under linear limits; None where there is no such answer."""
+        problem, complete = self._stated(facts, allowance)
+        if problem is None or not complete:
+            return None
+        try:
+            return homogenised(problem, facts.cash_return(self._roster))
+        except RAISED:
+            return None
+
+    def _stated(self, facts: Facts, allowance: Floats) -> tuple[StandardProblem | None, bool]:
+        """Variance less expected return and costs, None where they or the bounds do not fit.
+
+        And whether every limit is part of it, since all are linear.
+        """
         rows = limit_rows(self._roster, facts, self._limits, allowance)
         try:
             candidate = CoefficientCandidate(self._roster, facts)
@@ -104,10 +150,8 @@ class SharpeSearch:
                 total = total + self._cost.yearly(candidate)
             problem = standard_problem(facts, total, rows)
         except NotPolyhedral:
-            return None
-        if rows.left_out.any() or problem.impossible:
-            return None
-        return homogenised(problem, facts.cash_return(self._roster))
+            return None, False
+        return None if problem.impossible else problem, not rows.left_out.any()
 
 
 def homogenised(problem: StandardProblem, cash_return: float) -> Floats | None:

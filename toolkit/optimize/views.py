@@ -73,7 +73,14 @@ class BlackLitterman(Objective):
         prior = equilibrium_returns(
             covariance, market[market.index.isin(known)], self.risk_aversion
         )
-        views = [view for view in self._known_views(roster) if set(view.portfolio) <= set(known)]
+        views, left_out = [], list(facts.left_out)
+        for view in self._known_views(roster):
+            unknown = [name for name in view.portfolio if name not in known]
+            if unknown:
+                spoken = ", ".join(view.portfolio)
+                left_out.append(f"view on {spoken}: no covariance of {', '.join(unknown)}")
+            else:
+                views.append(view)
         told = posterior(prior, covariance, views, self.tau)
         returns = np.zeros(len(roster))
         returns[roster.positions(known)] = told.expected_returns.to_numpy()
@@ -82,6 +89,7 @@ class BlackLitterman(Objective):
             facts,
             opinion=returns,
             belief=risk_of(told.covariance, roster, where),
+            left_out=tuple(left_out),
         )
 
     def unit(self, facts: Facts) -> float:

@@ -36,7 +36,9 @@ LIMIT = {
     "name", "cap", "at_target", "at_weights", "binding", "changed_target", "relaxed",
     "shadow_price",
 }  # fmt: skip
-WITHOUT = {"signal", "decides", "target", "weights", "difference", "problem"}
+WITHOUT = {
+    "signal", "decides", "target", "weights", "difference", "problem", "binding", "units",
+}  # fmt: skip
 PAST = {
     "run", "title", "simulated", "asked", "fill", "orders", "difference_to_record", "explanation",
     "warnings",
@@ -141,6 +143,14 @@ def test_the_end_of_the_experiment_s_own_period_is_not_the_end_of_the_world(call
         "allocate", "bitcoin_only", *SHORT, "--set", "data.end=2024-06-28", "--asof", LAST, "--json"
     )
     assert (code, json.loads(out)["asof"]) == (0, LAST)
+
+
+def test_what_was_recorded_is_told_with_the_head_of_the_ledger(call, tmp_path):
+    code, out, _ = call("allocate", "bitcoin_only", *SHORT, "--record", "--asof", "2024-08-12")
+    entries, head = forward_ledger.read(tmp_path / "ledger" / "forward.jsonl")
+    assert code == 0
+    assert f"recorded in forward.jsonl at {entries[0].recorded_at}\nhead {head}\n" in out
+    assert "recorded" not in call("allocate", "bitcoin_only", *SHORT, "--asof", "2024-08-12")[1]
 
 
 def test_record_and_ledger_work_together_and_tampering_exits_4(call, tmp_path):

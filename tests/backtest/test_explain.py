@@ -100,6 +100,12 @@ def test_without_a_signal_is_running_the_strategy_with_nan(loop, strategy, panel
         weights = made.weights.reindex(each.weights.index).fillna(0.0)
         assert (wanted - each.target).abs().max() <= 1e-12
         assert (weights - each.weights).abs().max() <= 1e-9
+        assert each.binding == made.allocation.binding
+        # Nothing was held, so what is bought is all there is.
+        prices = panel.prices().loc[first.session]
+        bought = (weights * made.decision.equity / prices)[each.units.index]
+        assert each.units.to_numpy() == pytest.approx(bought.to_numpy(), rel=1e-6, abs=1e-6)
+        assert str(panel.universe.cash) not in each.units
         changed += (each.weights - first.weights).abs().max() > 1e-3
     assert changed
 

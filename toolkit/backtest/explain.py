@@ -64,12 +64,18 @@ class Without:
         None: the strategy would not have decided, and what was held stays.
     weights
         What would have been ordered; None where that could not be told, for the `problem`.
+    binding
+        Limits that would have bound.
+    units
+        The trade by asset, at the prices of the session and before costs; None with the weights.
     """
 
     signal: str
     target: pd.Series | None
     weights: pd.Series | None
     problem: str = ""
+    binding: tuple[str, ...] = ()
+    units: pd.Series | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,8 @@ class Explanation:
                     if each.weights is None
                     else nonzero(each.weights - self.weights),
                     "problem": each.problem or None,
+                    "binding": list(each.binding),
+                    "units": None if each.units is None else nonzero(each.units),
                 }
                 for each in self.without
             ],
@@ -234,20 +242,34 @@ class _Ablation:
     def _decided(self, name: str, signals: Mapping[str, pd.DataFrame]) -> Without:
         made = self.made
         target = dense_targets(self.strategy, self.panel, signals).iloc[made.row]
-        cash = str(self.panel.universe.cash)
         if target.isna().any():
-            held = made.decision.current
-            if held is None:
-                held = pd.Series(0.0, index=target.index)
-                held[cash] = 1.0
-            return Without(name, None, kept(held, self.share, cash))
-        sized = target
+            return self._told(name, None, self._book(), ())
+        sized, binding = target, tuple[str, ...]()
         if self.program is not None:
             decision = replace(made.decision, target=target)
             if decision.expected_returns is not None:
                 decision = self._expecting(decision, signals)
-            sized = self.program.solve(decision).weights
-        return Without(name, target, kept(sized, self.share, cash))
+            allocation = self.program.solve(decision)
+            sized, binding = allocation.weights, allocation.binding
+        return self._told(name, target, sized, binding)
+
+    def _book(self) -> pd.Series:
+        """What was held, at full share; cash where nothing was."""
+        held = self.made.decision.current
+        if held is None:
+            held = pd.Series(0.0, index=self.panel.universe.columns)
+            held[str(self.panel.universe.cash)] = 1.0
+        return held
+
+    def _told(
+        self, name: str, target: pd.Series | None, sized: pd.Series, binding: tuple[str, ...]
+    ) -> Without:
+        cash = str(self.panel.universe.cash)
+        weights = kept(sized, self.share, cash)
+        traded = (weights - kept(self._book(), self.share, cash)).drop(cash)
+        equity, prices = self.made.decision.equity, self.panel.prices().iloc[self.made.row]
+        units = None if equity is None else (traded * equity / prices).dropna()
+        return Without(name, target, weights, binding=binding, units=units)
 
     def _expecting(self, decision: Decision, signals: Mapping[str, pd.DataFrame]) -> Decision:
         expected = self.strategy.expected_returns(self.panel, signals)

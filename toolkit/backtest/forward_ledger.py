@@ -83,6 +83,11 @@ class Entry:
         """Session after which it was decided."""
         return date.fromisoformat(self.asof)
 
+    @property
+    def head(self) -> str:
+        """SHA-256 of its line: that of the ledger while it is the last one."""
+        return hashlib.sha256(self.line()).hexdigest()
+
     def line(self) -> bytes:
         """The entry as it is written, without the end of the line."""
         content = asdict(self)

@@ -101,7 +101,11 @@ def allocate(  # noqa: PLR0913 - a command line has as many options as its users
         entry = _entry(experiment, panel, proposal)
         try:
             written = forward_ledger.append(ledger_file, entry)
-            content["recorded"] = {"ledger": ledger_file.name, "recorded_at": written.recorded_at}
+            content["recorded"] = {
+                "ledger": ledger_file.name,
+                "recorded_at": written.recorded_at,
+                "head": written.head,
+            }
         except ConfigError as error:
             refusal = error
     answer(content, proposal_lines(content), as_json)

@@ -28,7 +28,7 @@ def active_set(
     rows: tuple[Floats, Floats],
     room: Floats,
 ) -> tuple[Floats, Prices, str, int] | None:
-    """As `interior_point`; None without an answer, which a singular Q does not have here."""
+    """As `interior_point`; None without an answer."""
     import daqp
 
     size, count = len(linear), len(rows[1])
@@ -41,7 +41,7 @@ def active_set(
     kinds = np.zeros(len(upper), dtype=np.int32)
     kinds[size] = _EQUAL
     point, _, flag, told = daqp.solve(
-        quadratic, linear, matrix, upper, lower, kinds, primal_tol=_TOLERANCE, eps_prox=0.0
+        quadratic, linear, matrix, upper, lower, kinds, primal_tol=_TOLERANCE, eta_prox=_TOLERANCE
     )
     if flag != _SOLVED:
         return None

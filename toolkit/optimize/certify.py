@@ -20,7 +20,8 @@ TOLERANCE = 1e-6
 SMALLEST_TRADE = 1e-4
 """Trades below this fraction of equity are not made."""
 
-_SNAP = 1e-7
+SNAP = 1e-7
+"""Weights this near to a bound or to what is held are put there."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Certifier:
         totals = self.objective.expression(candidate)
         if self.cost is not None:
             totals = totals + self.cost.yearly(candidate)
-        met = worst[count:] <= _SNAP
+        met = worst[count:] <= SNAP
         best = float(totals[count:][met].min()) if met.any() else None
         numbers = zip(values.T[:count], excess.T, worst.tolist(), totals.tolist(), strict=False)
         return [Assessment(*each, best) for each in numbers]
@@ -98,13 +99,13 @@ class Certifier:
         """Differences of totals that count as none: a millionth, of a hundredth unit at least."""
         return 1e-6 * max(abs(total), 0.01 * self.objective.unit(facts))
 
-    def tidied(self, facts: Facts, weights: Floats) -> Floats:
+    def tidied(self, facts: Facts, weights: Floats, near: float = SNAP) -> Floats:
         """The weights with the solver's rounding taken off: on a bound where next to it."""
         low, high = facts.lower, facts.upper
-        tidy = np.where(weights - low < _SNAP, low, weights)
-        tidy = np.where(high - tidy < _SNAP, high, tidy)
+        tidy = np.where(weights - low < near, low, weights)
+        tidy = np.where(high - tidy < near, high, tidy)
         if facts.current is not None:
-            tidy = np.where(np.abs(tidy - facts.current) < _SNAP, facts.current, tidy)
+            tidy = np.where(np.abs(tidy - facts.current) < near, facts.current, tidy)
         if self.roster.cash is not None:
             return self._balanced(facts, tidy, tidy > 0.0)
         inside = (tidy > low) & (tidy < high)

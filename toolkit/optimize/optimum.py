@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from toolkit.optimize.certify import TOLERANCE, Assessment, Certifier
+from toolkit.optimize.certify import SNAP, TOLERANCE, Assessment, Certifier
 from toolkit.optimize.compiled import WAYS, Answer
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.objectives import MaximumSharpe
@@ -111,10 +111,21 @@ class Search:
         self, facts: Facts, raw: Floats, answer: Answer, allowance: Floats
     ) -> Optimum | None:
         """An answer that passes every check, without small trades."""
-        certifier = self._certifier
         if not abs(raw.sum() - 1.0) <= TOLERANCE:
             return None
-        weights = kept = certifier.tidied(facts, raw)
+        # Where all that is left is next to nothing, so much tidying can be too much.
+        for near in (SNAP, 0.0):
+            weights = self._certifier.tidied(facts, raw, near)
+            found = self._passed(facts, weights, answer, allowance)
+            if found is not None:
+                return found
+        return None
+
+    def _passed(
+        self, facts: Facts, weights: Floats, answer: Answer, allowance: Floats
+    ) -> Optimum | None:
+        """Weights that pass every check, without small trades."""
+        certifier, kept = self._certifier, weights
         small = certifier.small_trades(facts, weights)
         if small.any():
             kept = certifier.left_out(facts, weights, small)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
 from toolkit.optimize.compiled import RAISED, WAYS, Answer, CompiledProblem, Way, no_answer
 from toolkit.optimize.facts import Facts
@@ -23,10 +24,19 @@ from toolkit.optimize.standard import (
 )
 from toolkit.optimize.symbolic import Sizes, SymbolicCandidate
 from toolkit.optimize.tail import OPTIMAL, solve_tail
+from toolkit.optimize.tangent import TangentCandidate
 
 if TYPE_CHECKING:
     from toolkit.optimize.costs import Cost
     from toolkit.optimize.objectives import Objective
+
+
+_ROUNDS = 40
+_BEYOND = 1e-9
+"""How far a limit may be exceeded without a plane of its own, in its unit or 1."""
+
+_APART = 1e-6
+"""Room at a round limit, in its unit or 1, that shows that none of its planes holds weights up."""
 
 
 class Standard:
@@ -37,6 +47,8 @@ class Standard:
     ):
         self._roster, self._objective, self._cost = roster, objective, cost
         self._limits = limits
+        # Scenarios make the stated problem large, and planes of a tail are few.
+        self._rounds = _ROUNDS if any("scenarios" in limit.needs for limit in limits) else 1
         # Limits and costs that read nothing of a decision, by what else they depend on.
         self._steady = not any(limit.needs for limit in limits)
         self._priced = cost is not None and not cost.needs
@@ -46,8 +58,8 @@ class Standard:
     def solve(self, facts: Facts, allowance: Floats) -> tuple[Floats, Answer] | None:
         """Weights and the answer they come from; None where the family does not fit.
 
-        Limits that are no rows are left out. Weights that meet them all the same are the best, and
-        the gap holds, since it is a bound with fewer limits.
+        Limits that are no rows enter by planes that touch them, where they are exceeded without.
+        Weights that meet them are the best, and the gap holds, since it is a bound with more room.
         """
         try:
             total = self._stated(facts)
@@ -58,20 +70,56 @@ class Standard:
         if problem.tail and problem.quadratic is not None:
             return None
         solver = "highs" if problem.tail else "piqp"
-        try:
-            found = self._found(facts, problem)
-        except RAISED as error:
-            none = no_answer(solver, error, len(problem.linear))
-            return none.point, none
-        failed = found.status not in (*SOLVED, OPTIMAL)
+        curved, count = rows.left_out.nonzero()[0].tolist(), len(problem.bound)
+        planes: list[Coefficients] = []
+        for rest in reversed(range(self._rounds)):
+            try:
+                found = self._found(facts, problem)
+            except RAISED as error:
+                none = no_answer(solver, error, len(problem.linear))
+                return none.point, none
+            failed = found.status not in (*SOLVED, OPTIMAL)
+            planes = [] if failed else self._planes(facts, found.weights, allowance, curved)
+            if not planes or not rest:
+                break
+            problem = problem.within(planes)
         empty = failed and problem.empty(found.prices)
         if failed and not empty and problem.impossible:
             return None
         value = problem.value(found.weights)
         gap = value - problem.least(found.weights, found.prices)
-        complete = not rows.left_out.any()
+        complete = not planes and not (failed and curved)
+        # Along a round limit planes leave weights off by the root of what they leave of it.
+        if len(problem.bound) > count and self._round(facts, found.weights, allowance, curved):
+            gap, complete = np.inf, False
         return found.weights, Answer(
             found.status, found.weights, value, gap, found.iterations, complete, empty, solver
+        )
+
+    def _planes(
+        self, facts: Facts, weights: Floats, allowance: Floats, limits: Sequence[int]
+    ) -> list[Coefficients]:
+        """What cuts off weights that exceed some limits, as widened by their allowance."""
+        if not limits:
+            return []
+        measured = MeasuredCandidate(self._roster, facts, weights)
+        tangent = TangentCandidate(self._roster, facts, weights)
+        found = []
+        for place in limits:
+            limit = self._limits[place]
+            if limit.excess(measured) - allowance[place] > _BEYOND * min(1.0, limit.unit):
+                found.append(limit.excess(tangent) - allowance[place])
+        return found
+
+    def _round(
+        self, facts: Facts, weights: Floats, allowance: Floats, limits: Sequence[int]
+    ) -> bool:
+        """Whether weights are at a limit that no number of rows can express."""
+        measured = MeasuredCandidate(self._roster, facts, weights)
+        return any(
+            limit.excess(measured) - allowance[place] > -_APART * min(1.0, limit.unit)
+            for place in limits
+            if "scenarios" not in (limit := self._limits[place]).needs
         )
 
     def _found(self, facts: Facts, problem: StandardProblem) -> Found:

@@ -106,7 +106,7 @@ class SharpeSearch:
                 found = solve_quadratic(replace(problem, quadratic=curved, linear=linear), unit)
             except RAISED:
                 return None
-            if found.status != SOLVED:
+            if found.status not in SOLVED:
                 return None
             weights = found.weights
         return weights

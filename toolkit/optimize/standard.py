@@ -88,6 +88,15 @@ class StandardProblem:
         crossed = (self.lower - self.upper > _LAST_BITS).any()
         return bool(crossed or self.lower.sum() > 1.0 + 1e-9 or self.upper.sum() < 1.0 - 1e-9)
 
+    def within(self, planes: Sequence[Coefficients]) -> StandardProblem:
+        """The problem with more rows, each of which has to stay below zero."""
+        return replace(
+            self,
+            matrix=np.concatenate((self.matrix, *(each.matrix for each in planes))),
+            absolute=np.concatenate((self.absolute, *(0.0 * each.matrix for each in planes))),
+            bound=np.concatenate((self.bound, *(-each.constant for each in planes))),
+        )
+
     def empty(self, prices: Prices) -> bool:
         """Whether multipliers prove that no portfolio is near to meeting bounds and rows.
 

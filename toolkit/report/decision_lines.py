@@ -39,6 +39,7 @@ def proposal_lines(content: Content) -> list[str]:
         *_signals(content["explanation"]),
         *_without(content["explanation"]),
         *_warned(content),
+        *_recorded(content["recorded"]),
     ]
 
 
@@ -243,6 +244,11 @@ def _without(told: Content) -> list[str]:
             text = ", ".join(shown[:8]) or "the same"
             if not each["decides"]:
                 text = f"no decision; against what was ordered {text}"
+            if each["binding"]:
+                text += f"; bound by {', '.join(each['binding'])}"
+            trades = sorted((each["units"] or {}).items(), key=lambda item: item[0])
+            bought = [f"{name} {_units(units)}" for name, units in trades if units]
+            text += f"; trades in units {', '.join(bought[:8])}" if bought else "; no trade"
         lines += wrap(
             f"{each['signal']}: {text}", _WIDTH, initial_indent="  ", subsequent_indent="    "
         )
@@ -254,6 +260,16 @@ def _warned(content: Content) -> list[str]:
     for text in content["warnings"]:
         lines += wrap(f"! {text}", _WIDTH, subsequent_indent="  ")
     return lines
+
+
+def _recorded(recorded: Content | None) -> list[str]:
+    if recorded is None:
+        return []
+    return [
+        "",
+        f"recorded in {recorded['ledger']} at {recorded['recorded_at']}",
+        f"head {recorded['head']}",
+    ]
 
 
 def _named(*books: Mapping[str, float]) -> Sequence[str]:

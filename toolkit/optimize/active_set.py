@@ -22,22 +22,14 @@ _EQUAL, _SOLVED = 5, 1
 
 
 def active_set(
-    quadratic: Floats,
-    linear: Floats,
-    budget: tuple[Floats, float],
-    rows: tuple[Floats, Floats],
-    room: Floats,
+    quadratic: Floats, linear: Floats, matrix: Floats, bound: Floats, room: Floats
 ) -> tuple[Floats, Prices, str, int] | None:
     """As `interior_point`; None without an answer."""
     import daqp
 
-    size, count = len(linear), len(rows[1])
-    matrix = np.empty((1 + count, size))
-    matrix[0], matrix[1:] = budget[0], rows[0]
-    upper = np.empty(size + 1 + count)
-    upper[:size], upper[size], upper[size + 1 :] = room, budget[1], rows[1]
-    lower = np.empty_like(upper)
-    lower[:size], lower[size], lower[size + 1 :] = 0.0, budget[1], -np.inf
+    size, upper = len(linear), np.concatenate((room, bound))
+    lower = np.full(len(upper), -np.inf)
+    lower[:size], lower[size] = 0.0, bound[0]
     kinds = np.zeros(len(upper), dtype=np.int32)
     kinds[size] = _EQUAL
     point, _, flag, told = daqp.solve(

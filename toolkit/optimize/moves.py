@@ -22,15 +22,13 @@ class Moves:
     ----------
     start
         By asset, the weight without any move.
-    missing
-        What the start lacks of the budget.
-    slack
-        By row of limits, the room at the start.
+    matrix, bound
+        What a unit of each move takes of what the start lacks of the budget, the first row, and of
+        the room it leaves in each row of limits.
     asset, sign, room
         By move: whose weight it changes, up or down, and by how much at most.
-    slopes, rows
-        By move: what a unit of it adds to the objective at the start, and what it takes of the
-        slack of each row.
+    slopes
+        By move: what a unit of it adds to the objective at the start.
     """
 
     def __init__(self, problem: StandardProblem):
@@ -49,13 +47,15 @@ class Moves:
         self.room = np.concatenate((more[bought], less[sold]))
         self._rates = problem.rates[self.asset]
         self.slopes = self._slopes(problem.gradient(self.start))
-        self.rows = problem.matrix[:, self.asset] * self.sign
         self._free = ~priced[self.asset]
-        self.missing = 1.0 - float(self.start.sum())
-        self.slack = problem.bound - problem.matrix @ self.start
+        self.matrix = np.empty((1 + len(problem.bound), len(self.asset)))
+        self.matrix[0], self.matrix[1:] = self.sign, problem.matrix[:, self.asset] * self.sign
+        self.bound = np.empty(1 + len(problem.bound))
+        self.bound[0], self.bound[1:] = 1.0, problem.bound - problem.matrix @ self.start
+        self.bound[0] -= self.start.sum()
         if turning:
-            self.rows += problem.absolute[:, self.asset]
-            self.slack -= problem.absolute @ np.abs(self.start - held)
+            self.matrix[1:] += problem.absolute[:, self.asset]
+            self.bound[1:] -= problem.absolute @ np.abs(self.start - held)
 
     def __len__(self) -> int:
         return len(self.asset)
@@ -78,8 +78,8 @@ class Moves:
         chosen[best] = True
         sold = np.where(self._among(best), np.inf, slopes)[self._bought :]
         chosen[self._bought + sold.argsort(kind="stable")[:count]] = True
-        for row in (self.slack < 0.0).nonzero()[0]:
-            mending = (self.rows[row] < 0.0).nonzero()[0]
+        for row in (self.bound[1:] < 0.0).nonzero()[0]:
+            mending = (self.matrix[1 + row] < 0.0).nonzero()[0]
             chosen[mending[slopes[mending].argsort(kind="stable")[:count]]] = True
         return chosen
 
@@ -98,6 +98,6 @@ class Moves:
 
         The gradient is that of the objective in the weights, where the prices were found.
         """
-        reduced = self._slopes(gradient) + prices.rows @ self.rows - prices.budget * self.sign
+        reduced = self._slopes(gradient) + prices.rows @ self.matrix[1:] - prices.budget * self.sign
         gained: Flags = reduced < -least
         return gained

@@ -77,7 +77,8 @@ class Search:
             for weights in self._refined(facts, raw, wider):
                 found = self._checked(facts, weights, answer, allowance)
                 if found is not None:
-                    return replace(found, fallback=_fallback(answer.solver, failed))
+                    told = _fallback(answer.solver, failed) if failed else ""
+                    return replace(found, fallback=told) if told else found
             # That limits which were left out are exceeded is no failure of a solver.
             if answer.complete:
                 failed.append(answer.told)

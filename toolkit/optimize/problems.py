@@ -69,7 +69,7 @@ class Standard:
             return None
         if problem.tail and problem.quadratic is not None:
             return None
-        solver = "highs" if problem.tail else "piqp"
+        solver = "highs" if problem.tail else "daqp or piqp"
         curved, count = rows.left_out.nonzero()[0].tolist(), len(problem.bound)
         planes: list[Coefficients] = []
         for rest in reversed(range(self._rounds)):

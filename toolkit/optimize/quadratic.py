@@ -54,12 +54,11 @@ def solve_quadratic(problem: StandardProblem, unit: float) -> Found:
 
 def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray[np.intp]) -> Found:
     """A solver's answer where nothing but the chosen moves is made."""
-    asset, sign = moves.asset[chosen], moves.sign[chosen]
     stated = (
-        _signed(problem.quadratic, asset, sign, unit),
+        _signed(problem.quadratic, moves.asset[chosen], moves.sign[chosen], unit),
         moves.slopes[chosen] / unit,
-        (sign, moves.missing),
-        (moves.rows[:, chosen], moves.slack),
+        moves.matrix[:, chosen],
+        moves.bound,
         moves.room[chosen],
     )
     small = problem.quadratic is not None and len(chosen) <= MOST
@@ -72,20 +71,16 @@ def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray
 def _signed(quadratic: Floats | None, asset: NDArray[np.intp], sign: Floats, unit: float) -> Floats:
     if quadratic is None:
         return np.zeros((len(asset), len(asset)))
-    curved: Floats = quadratic[asset[:, None], asset] * (sign[:, None] * (sign / unit))
+    curved: Floats = quadratic[asset][:, asset] * (sign[:, None] * (sign / unit))
     return curved
 
 
 def interior_point(
-    quadratic: Floats,
-    linear: Floats,
-    budget: tuple[Floats, float],
-    rows: tuple[Floats, Floats],
-    room: Floats,
+    quadratic: Floats, linear: Floats, matrix: Floats, bound: Floats, room: Floats
 ) -> tuple[Floats, Prices, str, int]:
     """The x that minimises ``x'Qx/2 + c'x``, its multipliers, the solver's words and its steps.
 
-    Subject to ``a'x = b`` for the budget (a, b), ``Mx <= s`` for the rows (M, s), ``0 <= x <= room``.
+    Subject to ``Mx <= b``, where the first row has to hold exactly, and ``0 <= x <= room``.
     """
     import piqp
 
@@ -93,8 +88,8 @@ def interior_point(
     settings = solver.settings
     settings.eps_abs = settings.eps_rel = TOLERANCE
     settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = TOLERANCE
-    target, floor = np.array([budget[1]]), np.zeros(len(room))
-    solver.setup(quadratic, linear, budget[0][None], target, rows[0], None, rows[1], floor, room)
+    budget, rows = (matrix[:1], bound[:1]), (matrix[1:], None, bound[1:])
+    solver.setup(quadratic, linear, *budget, *rows, np.zeros(len(room)), room)
     status = solver.solve().name.rpartition("_")[2].lower()
     result = solver.result
     prices = Prices(-float(result.y[0]), np.maximum(result.z_u, 0.0))

@@ -144,7 +144,7 @@ class StandardProblem:
         if self.quadratic is not None:
             tangent = self.quadratic @ weights
             slope = slope + tangent
-            least -= 0.5 * float(tangent @ weights)
+            least -= 0.5 * (tangent @ weights)
         if self.tail is not None and prices.tail is not None:
             slope = slope - self.tail.factor * (prices.tail @ self.tail.scenarios)
         cost = self.rates + self.absolute.T @ prices.rows

@@ -142,8 +142,8 @@ class RowViolation:
         point, prices, status, steps = interior_point(
             np.zeros((count, count)),
             np.concatenate((np.zeros(len(moves)), price)),
-            (np.concatenate((moves.sign, np.zeros(len(limits)))), moves.missing),
-            (np.concatenate((moves.rows, -owned.astype(float)), axis=1), moves.slack),
+            np.block([moves.matrix, np.vstack((np.zeros(len(limits)), -owned.astype(float)))]),
+            moves.bound,
             np.concatenate((moves.room, most)),
         )
         weights = moves.weights(point[: len(moves)], np.arange(len(moves)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
@@ -28,7 +29,8 @@ _MARGIN = 1e-9
 _CLOSE = 1e-7
 """How near a plane has to be to what it touches, in the limit's unit."""
 
-_ROUNDS = 100
+_ROUNDS, _FEW_ROUNDS = 100, 8
+"""With scenarios, of which a stated problem is large, and without: round limits need many planes."""
 
 _AMPLE = 1e3
 """Room in units of a limit that is more than any conflict needs."""
@@ -102,7 +104,8 @@ class RowViolation:
         matters = (price > 0.0) | np.isfinite(most)
         center, best = np.full(len(self._roster), np.nan), np.inf
         bound = -np.inf
-        for _ in range(_ROUNDS):
+        tailed = any("scenarios" in limit.needs for limit in compress(self._limits, matters))
+        for _ in range(_ROUNDS if tailed else _FEW_ROUNDS):
             try:
                 weights, answer = self._nearest(price, most, matters)
             except RAISED as error:

@@ -40,6 +40,7 @@ HOMES = {
     "cvxpy": {"optimize/", "doctor.py"},
     "clarabel": {"optimize/"},
     "highspy": {"optimize/tail.py"},
+    "daqp": {"optimize/active_set.py"},
     "piqp": {"optimize/quadratic.py", "optimize/sharpe.py"},
     "numba": {"backtest/kernel.py", "network/block_clock.py"},
     "exchange_calendars": {"clock.py"},
@@ -54,8 +55,8 @@ HOMES = {
     "ffn": set(),
 }
 
-LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "highspy", "piqp", "numba", "arch",
-        "statsmodels", "exchange_calendars", "sklearn", "pyarrow", "matplotlib")  # fmt: skip
+LAZY = ("vectorbt", "vectorbt_rust", "cvxpy", "clarabel", "highspy", "daqp", "piqp", "numba",
+        "arch", "statsmodels", "exchange_calendars", "sklearn", "pyarrow", "matplotlib")  # fmt: skip
 
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "print", "breakpoint", "input"}

@@ -250,21 +250,24 @@ def test_doctor_says_what_does_not_work_and_exits_with_2(call, monkeypatch):
 @pytest.mark.parametrize(
     ("solver", "place"),
     [
-        ("piqp", "solve_quadratic"),
-        ("clarabel", "BestWeights.solve"),
-        ("highs", "solve_tail"),
+        ("daqp", "problems.solve_quadratic"),
+        ("piqp", "quadratic.interior_point"),
+        ("clarabel", "problems.BestWeights.solve"),
+        ("highs", "problems.solve_tail"),
     ],
 )
 def test_doctor_has_each_solver_solve_something(call, monkeypatch, solver, place):
     def broken(*_: object) -> None:
         raise ArithmeticError("no answer today")
 
-    monkeypatch.setattr(f"toolkit.optimize.problems.{place}", broken)
+    monkeypatch.setattr(f"toolkit.optimize.{place}", broken)
     code, out, _ = call("doctor", "--json")
     found = json.loads(out)
     assert code == 2
-    assert not found[f"solver ({solver})"]["ok"]
-    assert "no answer today" in found[f"solver ({solver})"]["found"]
+    broken_ones = {name for name, check in found.items() if not check["ok"]}
+    # A solver that raises is followed by the next one, which is then not the one asked for.
+    assert broken_ones == {f"solver ({solver})"}
+    assert "Error: " in found[f"solver ({solver})"]["found"]
 
 
 def test_doctor_has_the_second_account_account_for_orders(call, monkeypatch):
@@ -544,8 +547,9 @@ def test_progress_is_drawn_while_a_stage_is_silent(tmp_path, arguments):
     out, shown = on_a_terminal(process, outside)
     assert process.returncode == 0
     assert json.loads(out)
-    assert re.match(r"\r\033\[Kstart, \d+ s\r\033\[K", shown)
-    assert re.search(r"\w+, \d+ s\r", shown)
+    # Which stage the first second falls into is a matter of the machine.
+    assert re.match(r"\r\033\[K(start|data), 1 s\r\033\[K", shown)
+    assert re.search(r"\w+, 2 s\r", shown)
     assert shown.endswith("\r\033[K")
 
 
@@ -578,7 +582,7 @@ class Terminal(StringIO):
 @pytest.mark.parametrize(
     ("arguments", "slowed", "stage"),
     [
-        (("doctor",), "toolkit.doctor._calendar", r"calendar \(XNYS\) 8/10, \d+ s"),
+        (("doctor",), "toolkit.doctor._calendar", r"calendar \(XNYS\) 9/11, \d+ s"),
         (("report", "latest"), "toolkit.report.page.render", r"report, \d+ s"),
         (("network", "status"), "toolkit.signals.status.network_status", r"signals, \d+ s"),
         (("pivot", "status"), "toolkit.signals.pivot_status.pivot_status", r"signals, \d+ s"),

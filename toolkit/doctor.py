@@ -29,7 +29,8 @@ def examine(progress: Progress | None = None) -> tuple[Check, ...]:
         "hashpivot": lambda: version("hashpivot"),
         "pandas": lambda: version("pandas"),
         "ledger (numba)": _ledger,
-        "solver (piqp)": _quadratic_solver,
+        "solver (daqp)": _quadratic_solver,
+        "solver (piqp)": _interior_point,
         "solver (clarabel)": _conic_solver,
         "solver (highs)": _linear_solver,
         "replay (vectorbt)": _replay_engine,
@@ -68,7 +69,20 @@ def _ledger() -> str:
 def _quadratic_solver() -> str:
     from toolkit.optimize import MaxWeight, MinimumVariance
 
-    _demand_answer("piqp solved", MinimumVariance(), MaxWeight(cap=0.7))
+    _demand_answer("daqp solved", MinimumVariance(), MaxWeight(cap=0.7))
+    return f"daqp {version('daqp')}"
+
+
+def _interior_point() -> str:
+    import numpy as np
+
+    from toolkit.optimize.quadratic import interior_point
+
+    # The least variance of an asset and one of nine times its variance, which is 9 to 1.
+    budget, most = np.ones((1, 2)), np.ones(2)
+    weights = interior_point(np.diag([1.0, 9.0]), np.zeros(2), budget, most[:1], most)[0]
+    if not abs(weights[0] - 0.9) <= 1e-6:
+        raise ArithmeticError(f"a weight of 0.9 became {weights[0]}")
     return f"piqp {version('piqp')}"
 
 

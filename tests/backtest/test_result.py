@@ -454,7 +454,7 @@ def test_versions_are_told_of_every_package_that_can_change_a_number(result):
     told = result.manifest()["versions"]
     for package in (
         "arch", "clarabel", "cvxpy", "exchange-calendars", "highspy", "numba", "numpy", "pandas",
-        "piqp", "scikit-learn", "scipy", "vectorbt",
+        "daqp", "piqp", "scikit-learn", "scipy", "vectorbt",
     ):  # fmt: skip
         assert told[package] == version(package)
 

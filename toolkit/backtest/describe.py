@@ -29,6 +29,7 @@ _PACKAGES = (
     "numba",
     "numpy",
     "pandas",
+    "daqp",
     "piqp",
     "scikit-learn",
     "scipy",

@@ -155,7 +155,7 @@ class Allocation:
     achieved
         What the objective came to besides its value: risk contributions, posterior returns.
     fallbacks
-        What had to be resorted to, in order: ``clarabel after piqp`` (who answered after whom
+        What had to be resorted to, in order: ``clarabel after daqp`` (who answered after whom
         failed, with the error where one was raised), ``least violation``; or ``no answer from``
         whom, ``no least violation`` where none was found, and ``current weights`` or ``cash``.
     unchecked

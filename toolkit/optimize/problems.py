@@ -69,7 +69,7 @@ class Standard:
             return None
         if problem.tail and problem.quadratic is not None:
             return None
-        solver = "highs" if problem.tail else "daqp or piqp"
+        solver = "highs" if problem.tail else "daqp"
         curved, count = rows.left_out.nonzero()[0].tolist(), len(problem.bound)
         planes: list[Coefficients] = []
         for rest in reversed(range(self._rounds)):
@@ -86,6 +86,8 @@ class Standard:
         empty = failed and problem.empty(found.prices)
         if failed and not empty and problem.impossible:
             return None
+        if found.status.startswith("piqp"):
+            solver = "piqp"
         value = problem.value(found.weights)
         gap = value - problem.least(found.weights, found.prices)
         complete = not planes and not (failed and curved)

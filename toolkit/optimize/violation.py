@@ -29,7 +29,7 @@ _MARGIN = 1e-9
 _CLOSE = 1e-7
 """How near a plane has to be to what it touches, in the limit's unit."""
 
-_ROUNDS, _FEW_ROUNDS = 100, 8
+_ROUNDS, _FEW_ROUNDS = 100, 4
 """With scenarios, of which a stated problem is large, and without: round limits need many planes."""
 
 _AMPLE = 1e3

@@ -427,7 +427,7 @@ def test_an_interval_holds_the_share_at_the_variances_of_its_window_as_often_as_
     # R-squared 0.5, factors without correlation.
     mining, ai = noise(), noise()
     drawn = Drawn(mining, ai, 2.0 * mining + ai + 5**0.5 * noise())
-    exposure = Specification()._exposure(drawn)
+    exposure = Specification()._exposure(drawn, errors=True)
     low, high = (ai_share(end, exposure.correlation)[-1] for end in exposure.interval(0.9))
     here = ai_share(np.arctan2(ai.std(axis=0), 2.0 * mining.std(axis=0)), exposure.correlation[-1])
     assert 0.87 < np.mean((low <= here) & (here <= high)) < 0.92

@@ -190,7 +190,7 @@ class Simulation:
         """Filled orders, oldest first: session, asset, units (below 0 a sale), price, value."""
         trades = self.book.trades
         made = np.flatnonzero(trades != 0.0)
-        rows = np.repeat(np.arange(len(trades)), np.count_nonzero(trades, axis=1))
+        rows = made // len(self.market.assets)
         columns = made - rows * len(self.market.assets)
         units, prices = trades.take(made), self.market.prices.take(made)
         return pd.DataFrame(

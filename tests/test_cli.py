@@ -548,8 +548,8 @@ def test_progress_is_drawn_while_a_stage_is_silent(tmp_path, arguments):
     assert process.returncode == 0
     assert json.loads(out)
     # Which stage the first second falls into is a matter of the machine.
-    assert re.match(r"\r\033\[K(start|data), 1 s\r\033\[K", shown)
-    assert re.search(r"\w+, 2 s\r", shown)
+    assert re.match(r"\r\033\[K(start|data), [12] s\r\033\[K", shown)
+    assert re.search(r"\w+, [2-9] s\r", shown)
     assert shown.endswith("\r\033[K")
 
 

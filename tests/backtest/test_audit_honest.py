@@ -22,6 +22,7 @@ from toolkit.clock import ClockName
 from toolkit.config import Experiment
 from toolkit.data.assemble import assemble
 from toolkit.data.sample import SampleMarket
+from toolkit.errors import UnknownAssetError
 from toolkit.optimize.costs import ProportionalCost
 from toolkit.optimize.limits import MaxSleeveWeight, MaxTurnover, MaxVolatility, MaxWeight, MinCash
 from toolkit.optimize.objectives import TrackTarget
@@ -231,6 +232,13 @@ def test_a_limit_on_an_asset_that_lists_later_does_not_trip_the_deep_audit(panel
     sized = loop(ExponentialCovariance(), Optimizer(TrackTarget(), limits), Schedule("month"))
     result = audit(sized, EqualWeight(), panel, 12, deep=True)
     assert (result.cuts, result.findings) == (12, ())
+
+
+def test_a_limit_on_an_asset_that_never_lists_is_an_error_and_no_clean_audit(panel: Panel) -> None:
+    limits = (MaxWeight(0.05, ("GRADIEND",)),)
+    sized = loop(ExponentialCovariance(), Optimizer(TrackTarget(), limits), Schedule("month"))
+    with pytest.raises(UnknownAssetError, match="GRADIEND"):
+        audit(sized, EqualWeight(), panel, 4, deep=True)
 
 
 def test_the_deep_audit_of_a_strategy_that_is_not_sized_is_clean(panel: Panel) -> None:

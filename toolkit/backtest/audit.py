@@ -143,12 +143,7 @@ def outputs(loop: TimeLoop, strategy: Strategy, panel: Panel, *, deep: bool = Fa
     if expected is not None:
         frames["expected returns"] = expected
     if deep:
-        try:
-            decisions = loop.run(strategy, panel).decisions
-        except (InsufficientHistoryError, UnknownAssetError):
-            # Cut before the run's first fill, or before the listing of an asset that a limit or a
-            # stress names: there is no sized decision to compare yet.
-            return frames
+        decisions = loop.run(strategy, panel).decisions
         sized = {made.decision.session: made.weights for made in decisions}
         frames[_SIZED] = pd.DataFrame(sized).T
     return frames
@@ -182,7 +177,13 @@ class _Examination:
         ]
 
     def _answer(self, cut: pd.Timestamp, panel: Panel) -> Frames:
-        again = outputs(self.loop, self.strategy, panel, deep=self.deep)
+        try:
+            again = outputs(self.loop, self.strategy, panel, deep=self.deep)
+        except (InsufficientHistoryError, UnknownAssetError):
+            # Cut before the run's first fill, or before the listing of an asset that a limit or a
+            # stress names: there is no sized decision to compare yet. Of the whole panel these
+            # are errors, and what a strategy itself raises is raised again.
+            again = outputs(self.loop, self.strategy, panel)
         return self._up_to(cut, panel, again, self.loop.view(panel))
 
     def _up_to(self, cut: pd.Timestamp, panel: Panel, frames: Frames, view: MarketView) -> Frames:

@@ -7,7 +7,7 @@ waiting orders and sales at the end of a life make the difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -54,13 +54,35 @@ def executed_share(account: Account) -> pd.DataFrame:
         (allocated - before) / (target - before). 1 is the whole trade, 0 none of it, below 0 the
         opposite, above 1 more than was wanted.
     """
-    simulation = account.simulation
-    names = list(simulation.market.assets)
-    risky = np.arange(len(names)) != simulation.market.cash_column
-    parts = [_executed(sized, names, risky) for sized in account.decisions]
-    if not parts:
-        return pd.DataFrame(columns=list(EXECUTED))
-    return pd.concat(parts, ignore_index=True)
+    market, made = account.simulation.market, account.decisions
+    names = pd.Index(market.assets, dtype=object)
+    before = _by_decision((sized.decision.current for sized in made), names)
+    target = _by_decision((sized.decision.target for sized in made), names)
+    allocated = _by_decision((sized.sized for sized in made), names)
+    risky = np.arange(len(names)) != market.cash_column
+    meant = risky & (np.abs(target - before) >= SMALLEST_TRADE)
+    rows, columns = meant.nonzero()
+    return pd.DataFrame(
+        {
+            "session": pd.DatetimeIndex([sized.decision.session for sized in made]).take(rows),
+            "asset": names.to_numpy().take(columns),
+            "before": before[meant],
+            "target": target[meant],
+            "allocated": allocated[meant],
+            "share": (allocated - before)[meant] / (target - before)[meant],
+        },
+        columns=list(EXECUTED),
+    )
+
+
+def _by_decision(weights: Iterable[pd.Series | None], names: pd.Index) -> Floats:
+    """Weights as decisions x assets, 0 where there are none."""
+    rows = [
+        np.zeros(len(names)) if each is None
+        else each.reindex(names, fill_value=0.0).to_numpy(dtype=float)
+        for each in weights
+    ]  # fmt: skip
+    return np.array(rows).reshape(-1, len(names))
 
 
 def executed_total(shares: pd.DataFrame) -> float | None:
@@ -72,29 +94,6 @@ def executed_total(shares: pd.DataFrame) -> float | None:
     meant = shares["target"] - shares["before"]
     made = (shares["allocated"] - shares["before"]) * np.sign(meant)
     return float(made.sum() / meant.abs().sum()) if len(shares) else None
-
-
-def _executed(sized: SizedDecision, names: list[str], risky: NDArray[np.bool_]) -> pd.DataFrame:
-    decision = sized.decision
-    none = pd.Series(0.0, index=names)
-    held, wanted = (
-        none if row is None else row.reindex(names, fill_value=0.0)
-        for row in (decision.current, decision.target)
-    )
-    before, target = held.to_numpy(dtype=float), wanted.to_numpy(dtype=float)
-    allocated = sized.sized.reindex(names, fill_value=0.0).to_numpy(dtype=float)
-    meant = risky & (np.abs(target - before) >= SMALLEST_TRADE)
-    return pd.DataFrame(
-        {
-            "session": decision.session,
-            "asset": np.array(names, dtype=object)[meant],
-            "before": before[meant],
-            "target": target[meant],
-            "allocated": allocated[meant],
-            "share": ((allocated - before)[meant] / (target - before)[meant]),
-        },
-        columns=list(EXECUTED),
-    )
 
 
 def cost_log(account: Account, panel: Panel, cost: Cost, fill_delay: int = 1) -> pd.DataFrame:

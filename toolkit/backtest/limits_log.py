@@ -62,13 +62,14 @@ def limits_log(loop: TimeLoop, account: Account, panel: Panel) -> pd.DataFrame:
     watch = _Watch(account, loop.optimizer.compile(panel.universe.assets), loop.fill_delay)
     made = account.decisions
     ends = [sized.row for sized in made[1:]] + [len(panel.sessions) - 1]
+    on_volume = any(isinstance(limit, MaxTradingDays) for limit in loop.optimizer.limits)
     entries = []
     for sized, until in zip(made, ends, strict=True):
         allocation = sized.allocation
         if allocation is None:
             continue
         after, drift = watch.after_fill(sized), watch.drift(sized, until)
-        traded, unknown = _traded(sized, str(panel.universe.cash))
+        traded, unknown = _traded(sized, str(panel.universe.cash)) if on_volume else ((), ())
         for limit in loop.optimizer.limits:
             unchecked = unknown if isinstance(limit, MaxTradingDays) else ()
             at_decision, filled = (

@@ -195,7 +195,7 @@ program = Optimizer(TrackTarget(), (MaxWeight(0.6),)).compile(["A", "B"])
 covariance = pd.DataFrame([[0.2, 0.0], [0.0, 0.2]], ["A", "B"], ["A", "B"])
 target = pd.Series({"A": 0.5, "B": 0.5})
 program.solve(Decision(pd.Timestamp("2021-03-05"), target=target, covariance=covariance))
-print([name for name in ("cvxpy", "clarabel", "scipy", "sklearn") if name in sys.modules])
+print([name for name in ("cvxpy", "clarabel", "numba", "scipy", "sklearn") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -66,6 +66,18 @@ def shown_all(problem, monkeypatch):
         return solve_quadratic(problem, 1.0)
 
 
+def moves_seen(monkeypatch):
+    """How many moves each call of the solver is shown."""
+    solved, seen = quadratic.active_set, []
+
+    def counted(*given):
+        seen.append(len(given[1]))
+        return solved(*given)
+
+    monkeypatch.setattr(quadratic, "active_set", counted)
+    return seen
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
@@ -85,7 +97,7 @@ def test_few_moves_lead_where_all_lead(seed, size, priced, turnover, outside, ti
         assert problem.impossible or problem.empty(found.prices)
         return
     assert found.weights == pytest.approx(whole.weights, abs=1e-6)
-    assert problem.gap(found.weights, found.prices) == pytest.approx(0.0, abs=1e-8)
+    assert found.proof[1] == pytest.approx(0.0, abs=1e-8)
     assert problem.value(found.weights) == pytest.approx(problem.value(whole.weights), abs=1e-8)
     assert (problem.matrix @ found.weights <= problem.bound + 1e-8)[:3].all()
 
@@ -93,13 +105,7 @@ def test_few_moves_lead_where_all_lead(seed, size, priced, turnover, outside, ti
 def test_where_trading_is_dear_nobody_trades_and_the_solver_sees_few(monkeypatch):
     problem = replace(problem_of(1, 100, outside=False), rates=np.full(100, 10.0))
     problem = replace(problem, lower=np.zeros(100), upper=np.ones(100), bound=np.ones(3))
-    solved, seen = quadratic._solved, []
-
-    def counted(*given):
-        seen.append(len(given[-1]))
-        return solved(*given)
-
-    monkeypatch.setattr(quadratic, "_solved", counted)
+    seen = moves_seen(monkeypatch)
     found = solve_quadratic(problem, 1.0)
     assert found.weights == pytest.approx(problem.holdings, abs=1e-9)
     assert (found.weights == problem.holdings).sum() > 60
@@ -108,13 +114,7 @@ def test_where_trading_is_dear_nobody_trades_and_the_solver_sees_few(monkeypatch
 
 def test_without_costs_the_solver_sees_everything_once(monkeypatch):
     problem = problem_of(2, 30, priced=False)
-    solved, seen = quadratic._solved, []
-
-    def counted(*given):
-        seen.append(len(given[-1]))
-        return solved(*given)
-
-    monkeypatch.setattr(quadratic, "_solved", counted)
+    seen = moves_seen(monkeypatch)
     solve_quadratic(problem, 1.0)
     assert seen == [len(Moves(problem))]
 

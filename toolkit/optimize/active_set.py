@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.optimize.roster import Floats
-from toolkit.optimize.standard import Prices
 
 MOST = 150
 """Unknowns up to which it is the faster one: its steps are small, but one for each active bound."""
@@ -23,7 +22,7 @@ _EQUAL, _SOLVED = 5, 1
 
 def active_set(
     quadratic: Floats, linear: Floats, matrix: Floats, bound: Floats, room: Floats
-) -> tuple[Floats, Prices, str, int] | None:
+) -> tuple[Floats, Floats, str, int] | None:
     """As `interior_point`; None without an answer."""
     import daqp
 
@@ -37,6 +36,7 @@ def active_set(
     )
     if flag != _SOLVED:
         return None
-    multipliers = told["lam"]
-    prices = Prices(-float(multipliers[size]), np.maximum(multipliers[size + 1 :], 0.0))
+    prices = told["lam"][size:]
+    prices[1:] = np.maximum(prices[1:], 0.0)
+    prices[0] = -prices[0]
     return point, prices, "daqp solved", int(told["iterations"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from toolkit.optimize.costs import Cost
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.objectives import Objective
+from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Flags, Floats, Roster
 
 TOLERANCE = 1e-6
@@ -23,8 +23,11 @@ SMALLEST_TRADE = 1e-4
 SNAP = 1e-7
 """Weights this near to a bound or to what is held are put there."""
 
+_LAST_BITS = 4e-16
+"""A sum of weights misses 1 by as much when they are only added in another order."""
 
-@dataclass(frozen=True)
+
+@readonly
 class Assessment:
     """What was measured of a portfolio.
 
@@ -67,27 +70,27 @@ class Certifier:
         self, facts: Facts, portfolios: Sequence[Floats], allowance: Floats
     ) -> list[Assessment]:
         """Everything about some portfolios, with limits widened by an allowance."""
-        count = len(portfolios)
         references = [each for each in (facts.current, facts.target) if each is not None]
         rows = np.array([*portfolios, *references])
         candidate = MeasuredCandidate(self.roster, facts, rows)
-        values = np.empty((len(self.limits), len(rows)))
+        values = np.empty((len(rows), len(self.limits)))
         excess = np.empty_like(values)
         for place, limit in enumerate(self.limits):
             value = limit.value(candidate)
-            values[place], excess[place] = value, limit.beyond(value)
+            values[:, place], excess[:, place] = value, limit.beyond(value)
+        over = ((excess - allowance) / self.units).max(axis=1, initial=-np.inf)
         beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
-        worst = np.maximum(np.abs(rows.sum(axis=1) - 1.0), beyond)
-        if self.limits:
-            over = (excess - allowance[:, None]) / self.units[:, None]
-            worst = np.maximum(worst, over.max(axis=0))
+        residuals = np.maximum(np.maximum(over, beyond), np.abs(rows.sum(axis=1) - 1.0))
         totals = self.objective.expression(candidate)
         if self.cost is not None:
             totals = totals + self.cost.yearly(candidate)
-        met = worst[count:] <= SNAP
-        best = float(totals[count:][met].min()) if met.any() else None
-        numbers = zip(values.T[:count], excess.T, worst.tolist(), totals.tolist(), strict=False)
-        return [Assessment(*each, best) for each in numbers]
+        found = list(zip(residuals.tolist(), totals.tolist(), strict=True))
+        met = [total for residual, total in found[len(portfolios) :] if residual <= SNAP]
+        best = min(met, default=None)
+        return [
+            Assessment(values[row], excess[row], *found[row], best)
+            for row in range(len(portfolios))
+        ]
 
     def accepts(self, facts: Facts, found: Assessment) -> bool:
         """Whether weights hold, and are not worse than the current and the target weights."""
@@ -106,8 +109,8 @@ class Certifier:
         tidy = np.where(high - tidy < near, high, tidy)
         if facts.current is not None:
             tidy = np.where(np.abs(tidy - facts.current) < near, facts.current, tidy)
-        if self.roster.cash is not None:
-            return self._balanced(facts, tidy, tidy > 0.0)
+        if abs(1.0 - tidy.sum()) <= _LAST_BITS:
+            return tidy
         inside = (tidy > low) & (tidy < high)
         # Who is not traded takes nothing, so that it stays exactly as it is.
         traded = inside & (tidy != facts.holdings)

@@ -8,13 +8,14 @@ a limit) raises `NotPolyhedral` and is left to cvxpy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from toolkit.optimize.candidate import Candidate, spread_rates, stressed
 from toolkit.optimize.facts import Facts
+from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Floats, Roster
 from toolkit.universe import Sleeve
 
@@ -23,7 +24,7 @@ class NotPolyhedral(Exception):  # noqa: N818 - a signal between two modules, no
     """A quantity that no finite number of rows can express."""
 
 
-@dataclass(frozen=True, eq=False)
+@readonly
 class Coefficients:
     """A convex function of the weights w with the holdings h.
 

@@ -8,12 +8,12 @@ solver's input depends on them; after that a solve is three sparse products and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from toolkit.errors import SolverError
+from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Floats
 
 TOLERANCE = 1e-10
@@ -34,7 +34,7 @@ _OUTSIDE = 1e-9
 _ABSURD = 1e12
 
 
-@dataclass(frozen=True)
+@readonly
 class Answer:
     """What a solver returned.
 

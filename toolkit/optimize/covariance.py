@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
+from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Flags, Floats, Roster
 
 ASYMMETRY = 1e-8
@@ -19,7 +19,7 @@ SINGULAR = 1e-10
 """Share of an asset's variance that is its own, below which it counts as having none."""
 
 
-@dataclass(frozen=True)
+@readonly
 class Risk:
     """A covariance S as ``variance * factor' factor``.
 
@@ -52,14 +52,14 @@ class Risk:
             An asset has no risk of its own beside the others, to rounding.
         """
         variances = self.matrix.diagonal()
-        risky = roster.risky | (variances > 0.0)
         # The squared diagonal of the factor is what an asset has of its own.
-        own = self.factor.diagonal()[risky] ** 2
-        if self.repair or (own <= SINGULAR * variances[risky]).any():
-            share = own / np.where(variances[risky] > 0.0, variances[risky], 1.0)
+        own = self.factor.diagonal() ** 2
+        risky = roster.risky | (variances > 0.0)
+        if self.repair or np.count_nonzero(risky & (own <= SINGULAR * variances)):
+            share = np.where(risky, own / np.where(variances > 0.0, variances, 1.0), np.inf)
             raise DataError(
                 f"The covariance on {session.date()} is singular: to rounding, "
-                f"{roster.index[risky][int(np.argmin(share))]} has no risk of its own beside the "
+                f"{roster.index[int(np.argmin(share))]} has no risk of its own beside the "
                 "other assets, so that weights are not determined. Leave out assets that are "
                 "copies of others or have no variance, or estimate a risk of its own for each "
                 "(FactorModel)."
@@ -77,19 +77,16 @@ def risk_of(covariance: pd.DataFrame, roster: Roster, where: str) -> Risk:
     place = roster.positions(covariance.columns, f"The covariance {where}")
     if not roster.alike(covariance.index, covariance.columns):
         raise DataError(f"The covariance {where} has other rows than columns; name them alike.")
-    given = covariance.to_numpy(dtype=np.float64)
-    names = covariance.columns
-    given = _symmetric(given, names, where)
-    known = np.zeros(len(roster), dtype=bool)
-    known[place] = True
+    given = _symmetric(covariance.to_numpy(dtype=np.float64), covariance.columns, where)
     variances = given.diagonal()
-    mean = float(variances.mean()) if len(place) else 0.0
+    mean = float(variances.sum()) / max(1, len(place))
     variance = mean if mean > 0.0 else 1.0
-    if len(place) == len(roster) and (place[1:] > place[:-1]).all():
-        scaled = given / variance
-    else:
+    scaled, known = given / variance, roster.everyone
+    if place is not roster.in_order:
+        given, known = scaled, np.zeros(len(roster), dtype=bool)
+        known[place] = True
         scaled = np.zeros((len(roster), len(roster)))
-        scaled[place[:, None], place] = given / variance
+        scaled[place[:, None], place] = given
     if len(place) < len(roster):
         filled = (variances.max() if mean > 0.0 else 1.0) / variance
         np.fill_diagonal(scaled, np.where(known, scaled.diagonal(), filled))
@@ -109,7 +106,7 @@ def _symmetric(given: Floats, names: pd.Index, where: str) -> Floats:
             f"The covariance {where} of {row} and {column} is not a finite number. Leave out "
             "assets without an estimate: they are then held or sold, and not bought."
         )
-    if (given == given.T).all():
+    if not np.count_nonzero(given != given.T):
         return given
     gap = np.abs(given - given.T)
     if gap.max() > ASYMMETRY * np.abs(given).max():
@@ -126,7 +123,7 @@ def _factor(scaled: Floats, roster: Roster, where: str) -> tuple[Floats, float]:
     """Upper triangular R with R'R = S; eigenvalues below zero by rounding count as zero."""
     risky = scaled.diagonal() > 0.0
     try:
-        if risky.all():
+        if np.count_nonzero(risky) == len(risky):
             return np.linalg.cholesky(scaled).astype(np.float64, copy=False).T, 0.0
         # A riskless asset, as cash often is, has nothing to factor and would fail here.
         factor = np.zeros_like(scaled)

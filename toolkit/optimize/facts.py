@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 from toolkit.errors import DataError, InfeasibleLimitsError
 from toolkit.optimize.covariance import Risk, risk_of
 from toolkit.optimize.decision import Decision
+from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Flags, Floats, Roster
 
 ROUNDING = 1e-9
@@ -24,7 +25,7 @@ _LAST_BITS = 1e-12
 Given = TypeVar("Given")
 
 
-@dataclass(frozen=True)
+@readonly
 class Facts:
     """One decision in the order of a roster.
 
@@ -165,9 +166,9 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     where = f"on {decision.session.date()}"
     proceeds = _proceeds(decision, where)
     current = _current(decision, roster, proceeds, where)
-    held = np.zeros(len(roster)) if current is None or decision.current is None else current.copy()
-    if roster.cash is not None and decision.current is not None:
-        held[roster.cash] -= proceeds
+    held = roster.zeros if current is None or decision.current is None else current
+    if roster.cash is not None and proceeds and decision.current is not None:
+        held = held - proceeds * roster.unit_rows[roster.cash]
     # Without cash the proceeds are nowhere, so that what is left cannot be kept as it is.
     if roster.cash is None and proceeds > ROUNDING:
         current = None
@@ -176,23 +177,33 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     inputs = _Inputs(roster, where)
     if risk is not None:
         inputs.note("covariance", risk.known)
-    expected = None
+    expected = scenarios = betas = stress = days = impact = spreads = None
+    factors: tuple[str, ...] = ()
+    stresses: tuple[str, ...] = ()
     if returns is not None:
-        expected = inputs.table(returns.to_frame().T, "expected return")[0]
-    scenarios = betas = stress = None
+        numbers = returns.to_numpy(dtype=float)[None]
+        expected = inputs.table(returns.index, numbers, "expected return")[0]
     if decision.scenarios is not None:
-        scenarios = inputs.table(decision.scenarios, "scenario")
+        numbers = decision.scenarios.to_numpy(dtype=float)
+        scenarios = inputs.table(decision.scenarios.columns, numbers, "scenario")
     if decision.betas is not None:
-        betas = inputs.table(decision.betas.T, "beta", np.max)
+        factors = _names(decision.betas.columns, f"The betas {where}")
+        numbers = decision.betas.to_numpy(dtype=float).T
+        betas = inputs.table(decision.betas.index, numbers, "beta", np.max)
     if decision.stress is not None:
-        stress = inputs.table(decision.stress, "return under stress")
-    factors = _names(decision.betas, 1, f"The betas {where}")
-    stresses = _names(decision.stress, 0, f"The stresses {where}")
+        stresses = _names(decision.stress.index, f"The stresses {where}")
+        numbers = decision.stress.to_numpy(dtype=float)
+        stress = inputs.table(decision.stress.columns, numbers, "return under stress")
+    if decision.volumes is not None:
+        days = _turnover_days(decision.volumes, decision.equity, roster, where)
+    if decision.volatilities is not None:
+        impact = _impact(decision.volatilities, days, roster, where)
+    if decision.half_spreads is not None:
+        spreads = _sizes(decision.half_spreads, roster, f"The half-spreads {where}")
     lower, upper = _bounds(decision, roster, held, inputs.known, where)
     target = None
     if decision.target is not None:
         target = _weights(decision.target, roster, 1.0, f"The target {where}")
-    days = _turnover_days(decision, roster, where)
     return Facts(
         decision.session, target, current, held, proceeds, lower, upper, risk,
         expected_returns=expected,
@@ -200,8 +211,8 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
         betas={} if betas is None else dict(zip(factors, betas, strict=True)),
         stress=None if stress is None else (stresses, stress),
         turnover_days=days,
-        impact=_impact(decision, days, roster, where),
-        half_spreads=_sizes(decision.half_spreads, roster, f"The half-spreads {where}"),
+        impact=impact,
+        half_spreads=spreads,
         left_out=() if target is None or inputs.known.all() else inputs.left_out(target),
     )  # fmt: skip
 
@@ -231,12 +242,12 @@ class _Inputs:
 
     def __init__(self, roster: Roster, where: str):
         self._roster, self._where = roster, where
-        self.known: Flags = np.ones(len(roster), dtype=bool)
+        self.known: Flags = roster.everyone
         self._known: dict[str, Flags] = {}
 
     def note(self, what: str, given: Flags) -> None:
         """Who has one of the inputs."""
-        self.known &= given
+        self.known = given if self.known is self._roster.everyone else self.known & given
         self._known[what] = given
 
     def left_out(self, target: Floats) -> tuple[str, ...]:
@@ -248,14 +259,13 @@ class _Inputs:
             for place in np.flatnonzero(wanted).tolist()
         )
 
-    def table(self, values: pd.DataFrame, what: str, worst: Any = np.min) -> Floats:
-        """Rows of numbers by asset; `worst` picks the bad end of a row."""
+    def table(self, names: pd.Index, numbers: Floats, what: str, worst: Any = np.min) -> Floats:
+        """Rows of numbers by name as rows by asset; `worst` picks the bad end of a row."""
         roster, title = self._roster, f"The {what} {self._where}"
-        place = roster.positions(values.columns, title)
-        numbers = values.to_numpy(dtype=float)
+        place = roster.positions(names, title)
         if not numbers.size or not math.isfinite(numbers.sum()):
             finite = np.isfinite(numbers).all(axis=0)
-            name = values.columns[int(np.argmin(finite))] if numbers.size else "no asset"
+            name = names[int(np.argmin(finite))] if numbers.size else "no asset"
             raise DataError(
                 f"{title} of {name} is missing or no finite number. Leave out assets without one: "
                 "they are not bought."
@@ -272,31 +282,29 @@ class _Inputs:
         return table
 
 
-def _turnover_days(decision: Decision, roster: Roster, where: str) -> Floats | None:
+def _turnover_days(volumes: pd.Series, equity: float | None, roster: Roster, where: str) -> Floats:
     """Days of average volume that the whole equity is; 0 where no volume is known."""
-    volumes = _sizes(decision.volumes, roster, f"The volumes {where}")
-    if volumes is None:
-        return None
-    if decision.equity is None or not 0.0 < decision.equity < np.inf:
+    known = _sizes(volumes, roster, f"The volumes {where}")
+    if equity is None or not 0.0 < equity < np.inf:
         raise DataError(
-            f"The decision {where} has volumes in USD and the equity {decision.equity}; give its "
-            "equity in USD too, a positive number."
+            f"The decision {where} has volumes in USD and the equity {equity}; give its equity in "
+            "USD too, a positive number."
         )
-    volumes = np.where(roster.risky, volumes, 0.0)
-    return np.divide(decision.equity, volumes, out=np.zeros(len(roster)), where=volumes > 0.0)
+    known = np.where(roster.risky, known, 0.0)
+    return np.divide(equity, known, out=np.zeros(len(roster)), where=known > 0.0)
 
 
-def _impact(decision: Decision, days: Floats | None, roster: Roster, where: str) -> Floats | None:
-    volatilities = _sizes(decision.volatilities, roster, f"The volatilities {where}")
-    if volatilities is None or days is None:
+def _impact(
+    volatilities: pd.Series, days: Floats | None, roster: Roster, where: str
+) -> Floats | None:
+    known = _sizes(volatilities, roster, f"The volatilities {where}")
+    if days is None:
         return None
-    return np.where(roster.risky, np.nan_to_num(volatilities) * np.sqrt(days), 0.0)
+    return np.where(roster.risky, np.nan_to_num(known) * np.sqrt(days), 0.0)
 
 
-def _sizes(values: pd.Series | None, roster: Roster, title: str) -> Floats | None:
+def _sizes(values: pd.Series, roster: Roster, title: str) -> Floats:
     """Numbers by asset that are not negative, NaN where there is none."""
-    if values is None:
-        return None
     row = np.full(len(roster), np.nan)
     row[roster.positions(values.index, title)] = values.to_numpy(dtype=float)
     wrong = (row < 0.0) | np.isinf(row)
@@ -326,7 +334,7 @@ def _current(decision: Decision, roster: Roster, proceeds: float, where: str) ->
         )
     if roster.cash is None:
         return None
-    cash: Floats = np.eye(len(roster))[roster.cash]
+    cash: Floats = roster.unit_rows[roster.cash]
     return cash
 
 
@@ -356,7 +364,7 @@ def _bounds(
     decision: Decision, roster: Roster, held: Floats, known: Flags, where: str
 ) -> tuple[Floats, Floats]:
     if decision.tradable is None and decision.buyable is None and known.all():
-        return np.zeros(len(roster)), np.ones(len(roster))
+        return roster.zeros, roster.ones
     tradable = roster.flags(decision.tradable, f"tradable {where}")
     buyable = tradable & known & roster.flags(decision.buyable, f"buyable {where}")
     lower = np.where(tradable, 0.0, held)
@@ -375,8 +383,8 @@ def _bounds(
     return lower, upper
 
 
-def _names(table: pd.DataFrame | None, axis: int, what: str) -> tuple[str, ...]:
-    names = () if table is None else tuple(map(str, table.axes[axis]))
+def _names(index: pd.Index, what: str) -> tuple[str, ...]:
+    names = tuple(map(str, index))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{what} name {twice} more than once; name each once.")

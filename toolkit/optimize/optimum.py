@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
+
+import numpy as np
 
 from toolkit.optimize.certify import SNAP, TOLERANCE, Assessment, Certifier
 from toolkit.optimize.compiled import WAYS, Answer
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.objectives import MaximumSharpe
 from toolkit.optimize.problems import BestWeights, Standard
+from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Flags, Floats
 from toolkit.optimize.sharpe import SharpeSearch
 from toolkit.optimize.symbolic import Sizes
@@ -19,7 +22,7 @@ ALL = 1 + len(WAYS)
 """Solvers and settings that are tried where an answer is known to exist."""
 
 
-@dataclass(frozen=True)
+@readonly
 class Optimum:
     """A solved problem: the weights, and those without small trades.
 
@@ -70,7 +73,7 @@ class Search:
     ) -> Optimum | None:
         """The first answer that passes."""
         failed: list[str] = []
-        wider = allowance + margin * self._certifier.units
+        wider = allowance + margin * self._certifier.units if margin else allowance
         for raw, answer in islice(self._answers(facts, wider), tries):
             if answer.empty:
                 return None
@@ -128,7 +131,7 @@ class Search:
         """Weights that pass every check, without small trades."""
         certifier, kept = self._certifier, weights
         small = certifier.small_trades(facts, weights)
-        if small.any():
+        if np.count_nonzero(small):
             kept = certifier.left_out(facts, weights, small)
             found, measured = certifier.assess(facts, (weights, kept), allowance)
         else:

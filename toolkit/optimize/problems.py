@@ -88,8 +88,7 @@ class Standard:
             return None
         if found.status.startswith("piqp"):
             solver = "piqp"
-        value = problem.value(found.weights)
-        gap = value - problem.least(found.weights, found.prices)
+        value, gap = found.proof
         complete = not planes and not (failed and curved)
         # Along a round limit planes leave weights off by the root of what they leave of it.
         if len(problem.bound) > count and self._round(facts, found.weights, allowance, curved):
@@ -125,13 +124,13 @@ class Standard:
         )
 
     def _found(self, facts: Facts, problem: StandardProblem) -> Found:
-        if problem.impossible:
-            side = 1.0 if problem.upper.sum() < 1.0 else -1.0
-            prices = Prices(side, np.zeros(len(problem.bound)))
-            return Found(problem.holdings, prices, "bounds without a portfolio", 0)
-        if problem.tail:
-            return solve_tail(problem)
-        return solve_quadratic(problem, self._objective.unit(facts))
+        unit = self._objective.unit(facts)
+        found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
+        if found.status in (*SOLVED, OPTIMAL) or not problem.impossible:
+            return found
+        side = 1.0 if problem.upper.sum() < 1.0 else -1.0
+        prices = Prices(side, np.zeros(len(problem.bound)))
+        return Found(problem, problem.holdings, prices, "bounds without a portfolio", 0)
 
     def _limit_rows(self, facts: Facts, allowance: Floats) -> LimitRows:
         if not self._steady or allowance.any():

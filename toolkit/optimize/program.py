@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -216,7 +217,7 @@ class Program:
                 f"held; tried: {tried}. Check the covariance of that session, or add a cash asset."
                 + ("" if failure is None else f" {failure}")
             )
-        steps = ("no least violation",) if failure else _steps(slacks)
+        steps = ("no least violation",) if failure else ("least violation",) * bool(slacks.any())
         kept = self._held(facts, facts.current)
         return replace(kept, fallbacks=(f"no answer from {tried}", *steps, *kept.fallbacks))
 
@@ -248,14 +249,16 @@ class Program:
         certifier, names = self._certifier, self._names
         found = solved.measured if solved else certifier.assess(facts, [weights], allowance)[0]
         near = TOLERANCE * certifier.units
-        beyond = np.where(found.excess > near, found.excess, 0.0)
+        relaxed: dict[str, float] = {}
+        if status in ("relaxed", "kept"):
+            relaxed = named(self._limits, np.where(found.excess > near, found.excess, 0.0))
         binding = found.excess >= -near
         if solved:
             binding |= solved.binding
         return Allocation(
             weights=self.roster.series(weights),
-            binding=tuple(names[place] for place in binding.nonzero()[0]),
-            relaxed=named(self._limits, beyond),
+            binding=tuple(compress(names, binding.tolist())),
+            relaxed=relaxed,
             status=status,
             certificate=Certificate(
                 worst_residual=found.residual,
@@ -272,7 +275,7 @@ class Program:
             achieved=self.optimizer.objective.achieved(facts, weights, self.roster),
             fallbacks=(
                 *((solved.fallback,) if solved and solved.fallback else ()),
-                *(_steps(beyond) if status == "relaxed" else ()),
+                *(("least violation",) if status == "relaxed" and relaxed else ()),
             ),
             unchecked=self._unchecked(facts),
             left_out=facts.left_out,
@@ -287,7 +290,3 @@ class Program:
         unknown = self.roster.risky & (True if days is None else days == 0.0)
         lacking = self.roster.index[unknown].tolist()
         return tuple(f"{name}: {', '.join(lacking)}" for name in names) if lacking else ()
-
-
-def _steps(slacks: Floats) -> tuple[str, ...]:
-    return ("least violation",) if slacks.any() else ()

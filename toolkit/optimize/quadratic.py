@@ -16,10 +16,9 @@ Operations Research 40 (1992): sifting.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.optimize.active_set import MOST, active_set
-from toolkit.optimize.moves import Moves
+from toolkit.optimize.moves import Moves, Sifted
 from toolkit.optimize.roster import Floats
 from toolkit.optimize.standard import Found, Prices, StandardProblem
 
@@ -29,58 +28,62 @@ TOLERANCE = 1e-10
 SOLVED = ("daqp solved", "piqp solved")
 """The status of weights that are an answer."""
 
-_ROUNDS = 4
-_FIRST, _SHARE = 6, 25
-"""How many moves each way to look at first: that many, and one for each `_SHARE` that there are."""
+_NOTHING = 1e-16
+"""Above the optimum by so little there is no other move to look for, the objective in its unit."""
+
+_ROUNDS = 5
+"""How often a solver is shown few moves, before it is shown all."""
 
 
 def solve_quadratic(problem: StandardProblem, unit: float) -> Found:
     """Weights that minimise the objective, which has a size of `unit` where it matters."""
-    moves = Moves(problem)
-    chosen = moves.first(_FIRST + len(moves) // _SHARE)
+    return _sifted(problem, unit) or _whole(problem, unit)
+
+
+def _sifted(problem: StandardProblem, unit: float) -> Found | None:
+    """What is optimal among few moves and among all; None where these few do not lead there."""
+    if problem.quadratic is None:
+        return None
+    moves = Sifted(problem)
     for _ in range(_ROUNDS):
-        few = chosen.nonzero()[0]
-        if 2 * len(few) > len(moves):
-            break
-        found = _solved(problem, unit, moves, few)
-        if found.status not in SOLVED:
-            break
-        gainful = moves.gainful(problem.gradient(found.weights), found.prices, TOLERANCE * unit)
-        if not (gainful & ~chosen).any():
+        stated = moves.stated(problem.quadratic, unit)
+        answer = active_set(*stated) if len(moves) <= MOST else None
+        if answer is None:
+            return None
+        point, multipliers, status, iterations = answer
+        prices = _priced(multipliers, unit)
+        found = Found(problem, moves.weights(point), prices, status, iterations)
+        if found.proof[1] <= _NOTHING * unit or not moves.turned(found, TOLERANCE * unit):
             return found
-        chosen = moves.with_gains(chosen, gainful)
-    return _solved(problem, unit, moves, np.arange(len(moves)))
+    return None
 
 
-def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray[np.intp]) -> Found:
-    """A solver's answer where nothing but the chosen moves is made."""
-    stated = (
-        _signed(problem.quadratic, moves.asset[chosen], moves.sign[chosen], unit),
-        moves.slopes[chosen] / unit,
-        moves.matrix[:, chosen],
-        moves.bound,
-        moves.room[chosen],
-    )
-    small = problem.quadratic is not None and len(chosen) <= MOST
+def _whole(problem: StandardProblem, unit: float) -> Found:
+    """What is optimal, or a solver's words and multipliers where nothing is."""
+    moves = Moves(problem)
+    curved = np.zeros((len(moves), len(moves)))
+    if problem.quadratic is not None:
+        signs = moves.sign[:, None] * (moves.sign / unit)
+        curved = problem.quadratic[moves.asset][:, moves.asset] * signs
+    stated = (curved, moves.slopes / unit, moves.matrix, moves.bound, moves.room)
+    small = problem.quadratic is not None and len(moves) <= MOST
     found = active_set(*stated) if small else None
-    point, prices, status, iterations = found or interior_point(*stated)
-    priced = Prices(unit * prices.budget, unit * prices.rows)
-    return Found(moves.weights(point, chosen), priced, status, iterations)
+    point, multipliers, status, iterations = found or interior_point(*stated)
+    return Found(problem, moves.weights(point), _priced(multipliers, unit), status, iterations)
 
 
-def _signed(quadratic: Floats | None, asset: NDArray[np.intp], sign: Floats, unit: float) -> Floats:
-    if quadratic is None:
-        return np.zeros((len(asset), len(asset)))
-    curved: Floats = quadratic[asset][:, asset] * (sign[:, None] * (sign / unit))
-    return curved
+def _priced(multipliers: Floats, unit: float) -> Prices:
+    """The multipliers of a solver, in the unit of the objective."""
+    return Prices(unit * float(multipliers[0]), unit * multipliers[1:])
 
 
 def interior_point(
     quadratic: Floats, linear: Floats, matrix: Floats, bound: Floats, room: Floats
-) -> tuple[Floats, Prices, str, int]:
-    """The x that minimises ``x'Qx/2 + c'x``, its multipliers, the solver's words and its steps.
+) -> tuple[Floats, Floats, str, int]:
+    """The x that minimises ``x'Qx/2 + c'x``, multipliers, the solver's words and its steps.
 
-    Subject to ``Mx <= b``, where the first row has to hold exactly, and ``0 <= x <= room``.
+    Subject to ``Mx <= b``, where the first row has to hold exactly, and ``0 <= x <= room``. The
+    multiplier of the first row is the price of a unit of it, that of the others of a unit less.
     """
     import piqp
 
@@ -92,5 +95,5 @@ def interior_point(
     solver.setup(quadratic, linear, *budget, *rows, np.zeros(len(room)), room)
     status = solver.solve().name.rpartition("_")[2].lower()
     result = solver.result
-    prices = Prices(-float(result.y[0]), np.maximum(result.z_u, 0.0))
+    prices = np.concatenate((-result.y, np.maximum(result.z_u, 0.0)))
     return np.array(result.x), prices, f"piqp {status}", int(result.info.iter)

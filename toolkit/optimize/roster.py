@@ -43,7 +43,13 @@ class Roster:
         self.given = pd.Index(given)
         self.index = pd.Index(sorted(given))
         self._position = {name: place for place, name in enumerate(sorted(given))}
-        self.place = np.array([self._position[name] for name in given], dtype=np.intp)
+        self.in_order = np.arange(self._size)
+        self.everyone = np.ones(self._size, dtype=bool)
+        self.zeros, self.ones = np.zeros(self._size), np.ones(self._size)
+        self.unit_rows = np.eye(self._size)
+        for constant in (self.in_order, self.everyone, self.zeros, self.ones, self.unit_rows):
+            constant.flags.writeable = False
+        self.place = self._positions(given, "The program")
         known = [asset for asset in assets if isinstance(asset, Asset)]
         if known and len(known) < len(given):
             raise ConfigError("Give a program either assets or plain ids, not both.")
@@ -52,7 +58,6 @@ class Roster:
             raise ConfigError(f"{' and '.join(cash)} are both cash; keep one.")
         self.cash = self._position[cash[0]] if cash else None
         self.risky = np.arange(len(given)) != (-1 if self.cash is None else self.cash)
-        self.unit_rows = np.eye(len(given))
         days = sorted({membership.since for asset in known for membership in asset.memberships})
         self._changes = np.array(days, dtype="datetime64[ns]")
         self._since = list(map(pd.Timestamp, days))
@@ -117,7 +122,8 @@ class Roster:
         if len(set(wanted)) < len(wanted):
             twice = next(name for name in wanted if wanted.count(name) > 1)
             raise DataError(f"{where} names {twice} more than once; name each asset once.")
-        return np.array([self._position[name] for name in wanted], dtype=np.intp)
+        place = np.array([self._position[name] for name in wanted], dtype=np.intp)
+        return self.in_order if np.array_equal(place, self.in_order) else place
 
     def cash_position(self) -> int:
         """Position of the cash asset.

@@ -7,7 +7,7 @@ solvers take it; whether their answer is optimal is decided here, by weak dualit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from toolkit.optimize.candidate import tail_mean
 from toolkit.optimize.coefficients import CoefficientCandidate, Coefficients, NotPolyhedral
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
+from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Flags, Floats, Roster
 
 _LAST_BITS = 1e-12
@@ -24,7 +25,7 @@ _NOT_NEAR = 1e-5
 """A violation that is above what passes as rounding."""
 
 
-@dataclass(frozen=True, eq=False)
+@readonly
 class Tail:
     """A multiple of the expected shortfall in the objective."""
 
@@ -33,7 +34,7 @@ class Tail:
     factor: float
 
 
-@dataclass(frozen=True, eq=False)
+@readonly
 class Prices:
     """Multipliers of a solver.
 
@@ -53,17 +54,7 @@ class Prices:
     tail: Floats | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a raw solver returned: weights, multipliers, its words and its steps."""
-
-    weights: Floats
-    prices: Prices
-    status: str
-    iterations: int
-
-
-@dataclass(frozen=True, eq=False)
+@readonly
 class StandardProblem:
     """Minimise ``w'Qw/2 + q'w + r|w - h| + tail``.
 
@@ -85,7 +76,7 @@ class StandardProblem:
     @property
     def impossible(self) -> bool:
         """Whether the bounds alone leave no portfolio."""
-        crossed = (self.lower - self.upper > _LAST_BITS).any()
+        crossed = np.count_nonzero(self.lower - self.upper > _LAST_BITS)
         return bool(crossed or self.lower.sum() > 1.0 + 1e-9 or self.upper.sum() < 1.0 - 1e-9)
 
     def within(self, planes: Sequence[Coefficients]) -> StandardProblem:
@@ -126,10 +117,6 @@ class StandardProblem:
             total += self.tail.factor * tail_mean(losses, self.tail.level)
         return float(total + self.constant)
 
-    def gap(self, weights: Floats, prices: Prices) -> float:
-        """Bound on how far the weights' value is above the optimum."""
-        return self.value(weights) - self.least(weights, prices)
-
     def least(self, weights: Floats, prices: Prices) -> float:
         """Bound from below on the optimum, minus infinity where the multipliers prove nothing.
 
@@ -139,15 +126,13 @@ class StandardProblem:
         """
         if not self._provable(prices):
             return -np.inf
-        slope = self.linear + self.matrix.T @ prices.rows - prices.budget
+        gradient = self.gradient(weights)
+        slope = gradient + prices.rows @ self.matrix - prices.budget
         least = self.constant + prices.budget - self.bound @ prices.rows
-        if self.quadratic is not None:
-            tangent = self.quadratic @ weights
-            slope = slope + tangent
-            least -= 0.5 * (tangent @ weights)
+        least -= 0.5 * ((gradient - self.linear) @ weights)
         if self.tail is not None and prices.tail is not None:
             slope = slope - self.tail.factor * (prices.tail @ self.tail.scenarios)
-        cost = self.rates + self.absolute.T @ prices.rows
+        cost = self.rates + prices.rows @ self.absolute
         held = np.minimum(np.maximum(self.holdings, self.lower), self.upper)
         corners = np.array((self.lower, self.upper, held))
         values = slope * corners + cost * np.abs(corners - self.holdings)
@@ -155,7 +140,7 @@ class StandardProblem:
 
     def _provable(self, prices: Prices) -> bool:
         """Whether multipliers have the signs and sums that the bound needs."""
-        if prices.rows.min(initial=0.0) < 0.0 or (self.tail is not None and prices.tail is None):
+        if np.count_nonzero(prices.rows < 0.0) or (self.tail is not None and prices.tail is None):
             return False
         if self.tail is None or prices.tail is None:
             return True
@@ -164,7 +149,24 @@ class StandardProblem:
         return bool(within and abs(prices.tail.sum() - 1.0) <= _LAST_BITS)
 
 
-@dataclass(frozen=True, eq=False)
+@readonly
+class Found:
+    """What a raw solver returned for a problem: weights, multipliers, its words and its steps."""
+
+    problem: StandardProblem
+    weights: Floats
+    prices: Prices
+    status: str
+    iterations: int
+
+    @cached_property
+    def proof(self) -> tuple[float, float]:
+        """The objective at the weights, and a bound on how far that is above the optimum."""
+        value = self.problem.value(self.weights)
+        return value, value - self.problem.least(self.weights, self.prices)
+
+
+@readonly
 class LimitRows:
     """What limits come to as numbers.
 

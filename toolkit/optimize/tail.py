@@ -70,14 +70,14 @@ def solve_tail(problem: StandardProblem) -> Found:
             return _without_answer(problem, problem.tail, program.status, iterations)
         weights, missing = program.answer()
         if not len(missing):
-            return Found(weights, program.prices(), program.status, iterations)
+            return Found(problem, weights, program.prices(), program.status, iterations)
         program.add(missing)
 
 
 def _without_answer(problem: StandardProblem, tail: Tail, status: str, iterations: int) -> Found:
     equal = np.full(len(tail.scenarios), 1.0 / len(tail.scenarios))
     prices = Prices(0.0, np.zeros(len(problem.bound)), equal)
-    return Found(problem.holdings, prices, status, iterations)
+    return Found(problem, problem.holdings, prices, status, iterations)
 
 
 class _Program:

@@ -20,7 +20,7 @@ from toolkit.optimize.limits import Limit
 from toolkit.optimize.moves import Moves
 from toolkit.optimize.quadratic import interior_point
 from toolkit.optimize.roster import Flags, Floats, Roster
-from toolkit.optimize.standard import StandardProblem
+from toolkit.optimize.standard import Prices, StandardProblem
 from toolkit.optimize.tangent import TangentCandidate
 
 _MARGIN = 1e-9
@@ -149,10 +149,10 @@ class RowViolation:
             moves.bound,
             np.concatenate((moves.room, most)),
         )
-        weights = moves.weights(point[: len(moves)], np.arange(len(moves)))
+        weights = moves.weights(point[: len(moves)])
         value = float(price @ self._excess(weights)[limits])
-        least = problem.least(weights, prices)
-        least += float(np.minimum((price - prices.rows @ owned) * most, 0.0).sum())
+        least = problem.least(weights, Prices(float(prices[0]), prices[1:]))
+        least += float(np.minimum((price - prices[1:] @ owned) * most, 0.0).sum())
         return weights, Answer(status, weights, value, value - least, steps, solver="piqp")
 
     def _measured(self, weights: Floats) -> Floats:

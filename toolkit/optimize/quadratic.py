@@ -55,7 +55,7 @@ def solve_quadratic(problem: StandardProblem, unit: float) -> Found:
 def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray[np.intp]) -> Found:
     """A solver's answer where nothing but the chosen moves is made."""
     stated = (
-        _signed(problem.quadratic, moves.asset[chosen], moves.sign[chosen], unit),
+        signed(problem.quadratic, moves.asset[chosen], moves.sign[chosen], unit),
         moves.slopes[chosen] / unit,
         moves.matrix[:, chosen],
         moves.bound,
@@ -68,7 +68,8 @@ def _solved(problem: StandardProblem, unit: float, moves: Moves, chosen: NDArray
     return Found(moves.weights(point, chosen), priced, status, iterations)
 
 
-def _signed(quadratic: Floats | None, asset: NDArray[np.intp], sign: Floats, unit: float) -> Floats:
+def signed(quadratic: Floats | None, asset: NDArray[np.intp], sign: Floats, unit: float) -> Floats:
+    """The quadratic form of weights as one of their moves up or down, in a unit."""
     if quadratic is None:
         return np.zeros((len(asset), len(asset)))
     curved: Floats = quadratic[asset][:, asset] * (sign[:, None] * (sign / unit))
@@ -76,7 +77,12 @@ def _signed(quadratic: Floats | None, asset: NDArray[np.intp], sign: Floats, uni
 
 
 def interior_point(
-    quadratic: Floats, linear: Floats, matrix: Floats, bound: Floats, room: Floats
+    quadratic: Floats,
+    linear: Floats,
+    matrix: Floats,
+    bound: Floats,
+    room: Floats,
+    tolerance: float = TOLERANCE,
 ) -> tuple[Floats, Prices, str, int]:
     """The x that minimises ``x'Qx/2 + c'x``, its multipliers, the solver's words and its steps.
 
@@ -86,8 +92,8 @@ def interior_point(
 
     solver = piqp.DenseSolver()
     settings = solver.settings
-    settings.eps_abs = settings.eps_rel = TOLERANCE
-    settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = TOLERANCE
+    settings.eps_abs = settings.eps_rel = tolerance
+    settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = tolerance
     budget, rows = (matrix[:1], bound[:1]), (matrix[1:], None, bound[1:])
     solver.setup(quadratic, linear, *budget, *rows, np.zeros(len(room)), room)
     status = solver.solve().name.rpartition("_")[2].lower()

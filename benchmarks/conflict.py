@@ -41,8 +41,8 @@ from toolkit.optimize import (
 from toolkit.universe import Asset, Membership, Sleeve
 
 SCENARIOS = 504
-BARS = {20: 0.5, 50: 0.5, 100: 1.5}
-"""Seconds by size; of 100 assets only cash against volatility needs more than the half one."""
+SIZES, BAR = (20, 50, 100), 0.5
+"""Numbers of assets, and the seconds that each of them may take."""
 SLEEVES = [sleeve for sleeve in Sleeve if sleeve is not Sleeve.CASH][:4]
 SETS: dict[str, tuple[Limit, ...]] = {
     "all twelve": (
@@ -102,10 +102,8 @@ def market(size: int) -> tuple[list[Asset], Decision]:
     )
 
 
-def named(
-    optimizer: Optimizer, assets: list[Asset], decision: Decision, most: float
-) -> tuple[str, ...]:
-    """The conflict, nothing where naming it takes longer than that many seconds."""
+def named(optimizer: Optimizer, assets: list[Asset], decision: Decision) -> tuple[str, ...]:
+    """The conflict, nothing where naming it takes too long."""
     program = optimizer.compile(assets)
     seconds: list[float] = []
     conflict: tuple[str, ...] = ()
@@ -117,7 +115,7 @@ def named(
             conflict = error.conflict
         seconds.append(time.process_time() - start)
     print(f"  {seconds[0]:5.2f} s, then {seconds[1]:5.2f} s", end="")
-    return conflict if max(seconds) < most else ()
+    return conflict if max(seconds) < BAR else ()
 
 
 def minimal(optimizer: Optimizer, conflict: tuple[str, ...], size: int) -> bool:
@@ -136,12 +134,12 @@ def main() -> int:
     import piqp  # noqa: F401
 
     good = True
-    for size, most in BARS.items():
+    for size in SIZES:
         assets, decision = market(size)
         for title, limits in SETS.items():
             print(f"{size:4d} assets, {title:24}", end="")
             optimizer = Optimizer(TrackTarget(), limits, ProportionalCost(), "stop")
-            conflict = named(optimizer, assets, decision, most)
+            conflict = named(optimizer, assets, decision)
             good &= minimal(optimizer, conflict, size)
             print(f"  {' and '.join(conflict)}")
             start = time.process_time()

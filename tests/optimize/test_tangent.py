@@ -30,7 +30,7 @@ from toolkit.optimize import (
 )
 from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.compiled import CompiledProblem
-from toolkit.optimize.tangent import TangentCandidate
+from toolkit.optimize.tangent import TangentCandidate, TaylorCandidate
 from toolkit.universe import Sleeve
 
 COST = ProportionalCost()
@@ -85,6 +85,21 @@ def test_a_plane_touches_its_limit_and_is_nowhere_above_it(market, limit, seed):
         assert (heights <= values + 1e-12).all()
         own = limit.excess(MeasuredCandidate(program.roster, facts, at))
         assert at @ plane.matrix[0] + plane.constant[0] == pytest.approx(float(own), abs=1e-12)
+
+
+@pytest.mark.parametrize("limit", [*CURVED[:2], CURVED[3]], ids=lambda limit: limit.name)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_second_order_of_a_limit_is_off_by_the_third_power_of_a_step(market, limit, seed):
+    made = market(seed, 5)
+    program = Optimizer(TrackTarget(), (limit,)).compile(made.assets)
+    facts = program._facts(full(made, seed, 60))
+    at, to = np.random.default_rng(seed).dirichlet(np.ones(6), 2)
+    bent = limit.excess(TaylorCandidate(program.roster, facts, at))
+    for step in (0.0, 1e-3, 1e-2):
+        point = at + step * (to - at)
+        said = bent.matrix[0] @ point + bent.constant[0] + 0.5 * point @ bent.quadratic @ point
+        measured = limit.excess(MeasuredCandidate(program.roster, facts, point))
+        assert said == pytest.approx(measured, abs=1e-13 + 30.0 * step**3)
 
 
 @pytest.mark.parametrize("limits", [TWELVE, CURVED[2:3]], ids=len)

@@ -9,19 +9,25 @@ import pytest
 from toolkit.errors import InfeasibleLimitsError
 from toolkit.optimize import (
     MaxBeta,
+    MaxSleeveWeight,
+    MaxTrackingError,
     MaxTradingDays,
     MaxTurnover,
     MaxVolatility,
     MaxWeight,
     MinCash,
+    MinEffectiveNumber,
     MinExpectedReturn,
     Optimizer,
     ProportionalCost,
     TrackTarget,
 )
+from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.compiled import CompiledProblem
 from toolkit.optimize.diagnose import Diagnosis
+from toolkit.optimize.problems import LeastViolation
 from toolkit.optimize.violation import RowViolation
+from toolkit.universe import Sleeve
 
 COST = ProportionalCost()
 
@@ -115,3 +121,66 @@ def test_a_limit_that_is_no_row_is_part_of_the_least_violation(market):
             assert more == pytest.approx(slack[name], abs=1e-5)
     risk = float(np.sqrt(weights**2 @ np.diag(covariance)))
     assert risk <= 0.16 + found.relaxed.get("MaxVolatility", 0.0) + 1e-5
+
+
+ROUND = (MaxVolatility(0.01), MaxTrackingError(0.05), MinEffectiveNumber(3.0), MaxWeight(0.4))
+
+
+@pytest.mark.parametrize("size", [4, 20, 60])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_round_limits_in_conflict_need_no_stated_problem(market, monkeypatch, size, count):
+    def never(self, *given):
+        raise AssertionError("stated in cvxpy")
+
+    monkeypatch.setattr(LeastViolation, "__init__", never)
+    made = market(count, size)
+    limits = (*ROUND[:count], MaxSleeveWeight(Sleeve.CASH, 0.1))
+    program = Optimizer(TrackTarget(), limits, COST).compile(made.assets)
+    facts = program._facts(made.decision())
+    slacks = program._diagnosis.slacks(facts)
+    assert (slacks > 0.0).any()
+    conflict = program._diagnosis.conflict(facts)
+    assert "MaxSleeveWeight(cash)" in conflict
+    assert len(conflict) == 2
+
+
+@pytest.mark.parametrize("size", [20, 50])
+def test_turnover_yields_after_a_round_limit_without_a_stated_problem(market, monkeypatch, size):
+    """Portfolios of least violation have next to no room, and turnover is least among them."""
+
+    def never(self, *given):
+        raise AssertionError("stated in cvxpy")
+
+    made = market(size, size)
+    limits = (MaxVolatility(0.01), MaxSleeveWeight(Sleeve.CASH, 0.1), MaxTurnover(0.3))
+    facts = Optimizer(TrackTarget(), limits, COST).compile(made.assets)._facts(made.decision())
+    stated = Optimizer(TrackTarget(), limits, COST).compile(made.assets)._diagnosis
+    with monkeypatch.context() as patch:
+        without_rows(patch)
+        expected = stated.slacks(facts)
+    monkeypatch.setattr(LeastViolation, "__init__", never)
+    found = Optimizer(TrackTarget(), limits, COST).compile(made.assets)._diagnosis.slacks(facts)
+    assert found / stated._units == pytest.approx(expected / stated._units, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bound_along_round_limits_is_below_every_portfolio(market, seed):
+    """That is within the rooms, and it is near to the weights that are returned."""
+    made = market(seed, 6)
+    limits = (*ROUND, MaxSleeveWeight(Sleeve.CASH, 0.1), MaxTurnover(0.05))
+    program = Optimizer(TrackTarget(), limits, COST).compile(made.assets)
+    diagnosis, facts = program._diagnosis, program._facts(made.decision())
+    units, ranks = diagnosis._units, diagnosis._ranks
+    rows, draw = diagnosis._rows(facts), np.random.default_rng(seed)
+    points = draw.dirichlet(np.full(7, 0.5), 4000)
+    excess = [limit.excess(MeasuredCandidate(program.roster, facts, points)) for limit in limits]
+    over = np.maximum(np.array(excess) / units[:, None], 0.0)
+    room = np.full(len(limits), 40.0)
+    for rank in (1, 0):
+        priced = (ranks == rank).astype(float)
+        _, answer = rows.solve(priced, np.where(priced > 0.0, 1e3, room) * units)
+        assert abs(answer.gap) <= 1e-5 * max(1.0, answer.value)
+        within = (over <= np.where(priced > 0.0, np.inf, room)[:, None]).all(axis=0)
+        assert within.any()
+        assert (priced @ over[:, within] >= answer.value - answer.gap - 1e-9).all()
+        room = np.median(over, axis=1)

@@ -103,7 +103,7 @@ class Facts:
 
     def known_belief(self) -> Risk:
         """The covariance that the objective sees."""
-        return self.known_risk() if self.belief is None else self.belief
+        return self.belief or self.known_risk()
 
     def known_returns(self) -> Floats:
         """The expected returns; without them the decision cannot be answered."""
@@ -163,7 +163,7 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     InfeasibleLimitsError
         What cannot be traded leaves no portfolio that sums to 1.
     """
-    where = f"on {decision.session.date()}"
+    where = f"on {decision.session.date()!s}"
     proceeds = _proceeds(decision, where)
     current = _current(decision, roster, proceeds, where)
     held = roster.zeros if current is None or decision.current is None else current

@@ -82,6 +82,14 @@ class Moves:
     def __len__(self) -> int:
         return len(self.asset)
 
+    def curvature(self, quadratic: Floats | None, unit: float) -> Floats:
+        """A quadratic form of the weights as one of the moves, in a unit."""
+        if quadratic is None:
+            return np.zeros((len(self), len(self)))
+        signs = self.sign[:, None] * (self.sign / unit)
+        curved: Floats = quadratic[self.asset][:, self.asset] * signs
+        return curved
+
     def weights(self, moves: Floats) -> Floats:
         """Weights after the moves."""
         changes = np.bincount(self.asset, moves * self.sign, len(self._origin))
@@ -107,14 +115,15 @@ class Sifted:
         self.bound = origin.bound
         # The mean slope stands for the price of the budget, which is not yet known.
         slopes = origin.slopes - origin.slopes.sum() / len(origin.slopes)
-        self._way = np.where(slopes < 0.0, 1.0, -1.0)
-        stuck = np.where(slopes < 0.0, origin.more, origin.less) <= _FIXED
+        down = slopes < 0.0
+        self._way = np.where(down, 1.0, -1.0)
+        stuck = np.where(down, origin.more, origin.less) <= _FIXED
         if np.count_nonzero(stuck):
             self._way[stuck] *= -1.0
         self._few: slice | NDArray[np.intp] = slice(None)
         if len(slopes) > _ALL:
             self._choose(self._way * slopes + problem.rates)
-        missing, none = self.bound[0], np.zeros(len(slopes))
+        missing, none = float(self.bound[0]), np.zeros(len(slopes))
         if abs(missing) > _FIXED:
             self._mend(none - np.sign(missing), none, -abs(missing))
         for row in (self.bound[1:] < 0.0).nonzero()[0].tolist():

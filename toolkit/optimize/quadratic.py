@@ -61,10 +61,7 @@ def _sifted(problem: StandardProblem, unit: float) -> Found | None:
 def _whole(problem: StandardProblem, unit: float) -> Found:
     """What is optimal, or a solver's words and multipliers where nothing is."""
     moves = Moves(problem)
-    curved = np.zeros((len(moves), len(moves)))
-    if problem.quadratic is not None:
-        signs = moves.sign[:, None] * (moves.sign / unit)
-        curved = problem.quadratic[moves.asset][:, moves.asset] * signs
+    curved = moves.curvature(problem.quadratic, unit)
     stated = (curved, moves.slopes / unit, moves.matrix, moves.bound, moves.room)
     small = problem.quadratic is not None and len(moves) <= MOST
     found = active_set(*stated) if small else None
@@ -78,7 +75,12 @@ def _priced(multipliers: Floats, unit: float) -> Prices:
 
 
 def interior_point(
-    quadratic: Floats, linear: Floats, matrix: Floats, bound: Floats, room: Floats
+    quadratic: Floats,
+    linear: Floats,
+    matrix: Floats,
+    bound: Floats,
+    room: Floats,
+    tolerance: float = TOLERANCE,
 ) -> tuple[Floats, Floats, str, int]:
     """The x that minimises ``x'Qx/2 + c'x``, multipliers, the solver's words and its steps.
 
@@ -89,8 +91,8 @@ def interior_point(
 
     solver = piqp.DenseSolver()
     settings = solver.settings
-    settings.eps_abs = settings.eps_rel = TOLERANCE
-    settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = TOLERANCE
+    settings.eps_abs = settings.eps_rel = tolerance
+    settings.eps_duality_gap_abs = settings.eps_duality_gap_rel = tolerance
     budget, rows = (matrix[:1], bound[:1]), (matrix[1:], None, bound[1:])
     solver.setup(quadratic, linear, *budget, *rows, np.zeros(len(room)), room)
     status = solver.solve().name.rpartition("_")[2].lower()

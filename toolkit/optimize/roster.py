@@ -152,10 +152,11 @@ class Roster:
                 "the optimizer for assets of a universe, or limit named assets."
             )
         chosen = tuple(sleeves)
-        if chosen not in self._shares:
+        table = self._shares.get(chosen)
+        if table is None:
             wanted = np.array([float(sleeve in chosen) for sleeve in Sleeve])
-            self._shares[chosen] = wanted[self._sleeves]
-        shares: Floats = self._shares[chosen][self.period(sessions)]
+            table = self._shares[chosen] = wanted[self._sleeves]
+        shares: Floats = table[self.period(sessions)]
         return shares
 
     def period(self, sessions: Any) -> Any:

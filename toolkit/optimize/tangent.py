@@ -59,3 +59,27 @@ class TangentCandidate(CoefficientCandidate):
         # Where there is no risk at all, the least there can be is a plane that touches.
         slope = np.sqrt(risk.variance) / length * (spread @ risk.factor) if length else 0.0 * origin
         return Coefficients(slope[None], -np.array([slope @ origin]))
+
+
+class TaylorCandidate(TangentCandidate):
+    """The candidate to the second order: planes, bent as what they touch.
+
+    It says how a round quantity goes on near the weights, not where it is: elsewhere it can be
+    above or below.
+    """
+
+    def herfindahl(self) -> Coefficients:
+        """The quantity itself."""
+        return CoefficientCandidate.herfindahl(self)
+
+    def _deviation(self, origin: Floats) -> Coefficients:
+        plane, risk = super()._deviation(origin), self._facts.known_risk()
+        slope, away = plane.matrix[0], self._weights - origin
+        length = float(slope @ away)
+        if length <= 0.0:
+            return plane
+        bend = (risk.variance * risk.matrix - np.outer(slope, slope)) / length
+        tilt = bend @ self._weights
+        return Coefficients(
+            plane.matrix - tilt, plane.constant + 0.5 * tilt @ self._weights, quadratic=bend
+        )

@@ -1,14 +1,19 @@
 """The least violation of limits, by PIQP, with a bound on it.
 
 Limits that are rows of numbers enter as they are, the others by planes that touch them, which are
-added where they turn out to be exceeded.
+added where they turn out to be exceeded. Along a round limit that would take very many: what planes
+leave out there, its curvature at the best weights so far, is part of the objective.
+
+References
+----------
+Boggs and Tolle, Sequential quadratic programming, Acta Numerica 4 (1995): the curvature, and limits
+that are kept by a price on what is beyond them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import compress
 
 import numpy as np
 
@@ -19,28 +24,58 @@ from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.moves import Moves
 from toolkit.optimize.quadratic import interior_point
+from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Flags, Floats, Roster
 from toolkit.optimize.standard import Prices, StandardProblem
-from toolkit.optimize.tangent import TangentCandidate
-
-_MARGIN = 1e-9
-"""Added to the room of every limit, so that what is exactly as large leaves the solver some."""
+from toolkit.optimize.tangent import TangentCandidate, TaylorCandidate
 
 _CLOSE = 1e-7
-"""How near a plane has to be to what it touches, in the limit's unit."""
+"""How near to the least violation to stop, in units of limits."""
 
-_ROUNDS, _FEW_ROUNDS = 100, 4
-"""With scenarios, of which a stated problem is large, and without: round limits need many planes."""
+_TOUCHING = 1e-11
+"""How near a plane has to be to what it touches, in the limit's unit: high prices magnify it."""
+
+_ROUNDS = 100
+
+_SHARES = (0.25, 0.5, 1.0)
+"""How far to go from the best weights to those of the planes: all of these are cut."""
+
+_TOLERANCE = 1e-13
+"""Residuals and gap that the solver is asked for, finer than elsewhere since prices are high."""
 
 _AMPLE = 1e3
 """Room in units of a limit that is more than any conflict needs."""
+
+_BEYOND = 3e3
+"""Price of what is beyond a room, by which the room is kept.
+
+Where hardly a portfolio is within it, prices that keep it to the last bit would have no end. What
+this one lets through is below the tolerance of limits as a rule, and measured like everything.
+"""
+
+_SETTLED = 0.1
+"""By how much of itself a limit's price may change between two solves and be taken for known."""
+
+
+@readonly
+class _Aim:
+    """Minimise the sum of excesses beyond what is free, each at a price and at most so large."""
+
+    price: Floats
+    free: Floats
+    most: Floats
+
+    def value(self, excess: Floats) -> float:
+        """What excesses cost."""
+        return float(self.price @ np.maximum(excess - self.free, 0.0))
 
 
 class RowViolation:
     """Minimise the priced sum of excesses over caps, each in multiples of its unit.
 
     Every excess stays within a room; a limit without a price and with endless room does not matter.
-    Planes hold for all prices and rooms, and so are kept.
+    Planes hold for all prices and rooms, and so are kept; a search starts from the best weights of
+    the last one.
     """
 
     def __init__(self, roster: Roster, facts: Facts, limits: Sequence[Limit], units: Floats):
@@ -48,6 +83,7 @@ class RowViolation:
         size = len(roster)
         none = np.zeros((0, size))
         self._owners = np.zeros(0, dtype=np.intp)
+        self._center: Floats | None = None
         self._problem = StandardProblem(
             quadratic=None,
             linear=np.zeros(size),
@@ -90,38 +126,62 @@ class RowViolation:
         """
         price = chosen.astype(float)
         least = float((tolerance / self._units)[chosen].sum())
-        _, answer = self._solve(price, np.where(chosen, _AMPLE, np.inf), least)
+        _, answer = self._solve(_Aim(price, 0.0 * price, _AMPLE * price), least)
         if answer.value - answer.gap > least:
             return True
         return False if answer.value <= least else None
 
     def solve(self, price: Floats, room: Floats) -> tuple[Floats, Answer]:
-        """Weights and the answer they come from."""
-        return self._solve(price, room / self._units + _MARGIN, None)
+        """Weights and the answer they come from, whose value counts what is beyond a room, too."""
+        kept, most = (price == 0.0) & np.isfinite(room), room / self._units
+        aim = _Aim(
+            np.where(kept, _BEYOND, price),
+            np.where(kept, most, 0.0),
+            np.where(kept, _AMPLE, most),
+        )
+        return self._solve(aim, None)
 
-    def _solve(self, price: Floats, most: Floats, enough: float | None) -> tuple[Floats, Answer]:
+    def _solve(self, aim: _Aim, enough: float | None) -> tuple[Floats, Answer]:
         """The least violation; or any above what is enough, or a violation that is not."""
-        matters = (price > 0.0) | np.isfinite(most)
-        center, best = np.full(len(self._roster), np.nan), np.inf
-        bound = -np.inf
-        tailed = any("scenarios" in limit.needs for limit in compress(self._limits, matters))
-        for _ in range(_ROUNDS if tailed else _FEW_ROUNDS):
+        center = found = self._center
+        best, bound, known, slopes = np.inf, -np.inf, 0.0 * aim.price, 0.0 * aim.price
+        if center is not None:
+            excess = self._measured(center)
+            best, slopes = aim.value(excess), aim.price * (excess - aim.free > -_CLOSE)
+        for _ in range(_ROUNDS):
             try:
-                weights, answer = self._nearest(price, most, matters)
+                weights, answer, prices = self._nearest(aim, center, slopes)
             except RAISED as error:
-                return center, no_answer("piqp", error, len(price))
-            bound, rows = max(bound, answer.value - answer.gap), len(self._owners)
-            for point in (weights, 0.5 * (weights + center)) if best < np.inf else (weights,):
-                measured = self._measured(point)
-                value = float(price @ np.maximum(measured, 0.0))
-                if value < best and not (measured > most + _CLOSE).any():
-                    center, best = point, value
-                beyond = matters & (measured - self._excess(point) > _CLOSE)
-                self._cut(point, self._curved & beyond & ((price > 0.0) | (measured > most)))
+                none = no_answer("piqp", error, len(self._roster))
+                return none.point, none
+            settled, known = np.abs(prices - known) <= _SETTLED * prices, prices
+            before = best, bound, len(self._owners)
+            bound = max(bound, answer.value - answer.gap)
+            old = weights if center is None else center
+            for share in _SHARES:
+                point = old + share * (weights - old)
+                excess = self._measured(point)
+                value = aim.value(excess)
+                self._cut(point, self._curved & self._missed(aim, point, excess))
+                # What is as good to rounding is nearer to where the prices are those of the end.
+                if value <= best + _CLOSE:
+                    center = point
+                    exceeded = aim.price * (excess - aim.free) > _CLOSE
+                    slopes = np.where(exceeded & ~settled, aim.price, prices)
+                if value < best:
+                    found, best = point, value
             decided = enough is not None and (bound > enough or best <= enough)
-            if decided or best - bound <= _CLOSE or len(self._owners) == rows:
+            stuck = before == (best, bound, len(self._owners))
+            if decided or stuck or best - bound <= _CLOSE:
                 break
-        return center, replace(answer, value=best, gap=best - bound)
+        self._center = found
+        return weights if found is None else found, replace(answer, value=best, gap=best - bound)
+
+    def _missed(self, aim: _Aim, weights: Floats, excess: Floats) -> Flags:
+        """Limits whose rows let weights cost less than they do."""
+        seen = np.maximum(self._excess(weights), aim.free)
+        missed: Flags = (aim.price > 0.0) & (excess - seen > _TOUCHING)
+        return missed
 
     def _cut(self, weights: Floats, limits: Flags) -> None:
         """Take in the planes of limits at weights."""
@@ -129,31 +189,64 @@ class RowViolation:
         for place in limits.nonzero()[0].tolist():
             self._add(place, self._limits[place].excess(tangent))
 
-    def _nearest(self, price: Floats, most: Floats, matters: Flags) -> tuple[Floats, Answer]:
-        """The least violation of the rows there are, of limits that matter."""
-        limits, chosen = matters.nonzero()[0], matters[self._owners]
-        whole = self._problem
-        problem = replace(
+    def _nearest(
+        self, aim: _Aim, center: Floats | None, slopes: Floats
+    ) -> tuple[Floats, Answer, Floats]:
+        """The least violation of the rows there are, bent around a center, and limits' prices.
+
+        The slopes are these prices as they are expected: they say how much curvature counts.
+        """
+        limits, chosen = aim.price.nonzero()[0], aim.price[self._owners] > 0.0
+        owners, whole = self._owners[chosen], self._problem
+        problem = bent = replace(
             whole,
             matrix=whole.matrix[chosen],
             absolute=whole.absolute[chosen],
-            bound=whole.bound[chosen],
+            bound=whole.bound[chosen] + aim.free[owners],
         )
-        moves, owned = Moves(problem), self._owners[chosen][:, None] == limits
-        price, most = price[limits], most[limits]
-        count = len(moves) + len(limits)
-        point, prices, status, steps = interior_point(
-            np.zeros((count, count)),
-            np.concatenate((np.zeros(len(moves)), price)),
+        if center is not None:
+            _, cost = self._round(center, slopes)
+            bent = replace(problem, quadratic=cost.quadratic)
+            bent = replace(bent, linear=-bent.gradient(center))
+        moves, owned = Moves(bent), owners[:, None] == limits
+        quadratic = np.zeros((len(moves) + len(limits),) * 2)
+        quadratic[: len(moves), : len(moves)] = moves.curvature(bent.quadratic, 1.0)
+        point, multipliers, status, steps = interior_point(
+            quadratic,
+            np.concatenate((moves.slopes, aim.price[limits])),
             np.block([moves.matrix, np.vstack((np.zeros(len(limits)), -owned.astype(float)))]),
             moves.bound,
-            np.concatenate((moves.room, most)),
+            np.concatenate((moves.room, aim.most[limits])),
+            _TOLERANCE,
         )
         weights = moves.weights(point[: len(moves)])
-        value = float(price @ self._excess(weights)[limits])
-        least = problem.least(weights, Prices(float(prices[0]), prices[1:]))
-        least += float(np.minimum((price - prices[1:] @ owned) * most, 0.0).sum())
-        return weights, Answer(status, weights, value, value - least, steps, solver="piqp")
+        found = Prices(float(multipliers[0]), multipliers[1:])
+        value = aim.value(self._excess(weights))
+        prices = np.bincount(owners, found.rows, len(aim.price)).astype(float)
+        touched, cost = self._round(weights, prices)
+        # A better bound may be that of the planes which touch round limits at the weights.
+        touching = replace(
+            problem,
+            quadratic=cost.quadratic,
+            linear=cost.matrix[0],
+            constant=float(cost.constant[0] - prices[touched] @ aim.free[touched]),
+        )
+        others = replace(found, rows=np.where(touched[owners], 0.0, found.rows))
+        least = max(problem.least(weights, found), touching.least(weights, others))
+        least += float(np.minimum((aim.price - prices)[limits] * aim.most[limits], 0.0).sum())
+        return weights, Answer(status, weights, value, value - least, steps, solver="piqp"), prices
+
+    def _round(self, weights: Floats, prices: Floats) -> tuple[Flags, Coefficients]:
+        """Limits with a price that are round, and what they cost: to the second order there."""
+        size, touched = len(weights), np.zeros(len(prices), dtype=bool)
+        cost = Coefficients(np.zeros((1, size)), np.zeros(1), quadratic=np.zeros((size, size)))
+        taylor = TaylorCandidate(self._roster, self._facts, weights)
+        for place in (self._curved & (prices > 0.0)).nonzero()[0].tolist():
+            excess: Coefficients = self._limits[place].excess(taylor)
+            if excess.quadratic is not None:
+                touched[place] = True
+                cost += excess * (prices[place] / self._units[place])
+        return touched, cost
 
     def _measured(self, weights: Floats) -> Floats:
         """Excess of each limit, in its unit."""

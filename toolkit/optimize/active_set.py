@@ -27,8 +27,8 @@ def active_set(
     import daqp
 
     size, upper = len(linear), np.concatenate((room, bound))
-    lower = np.full(len(upper), -np.inf)
-    lower[:size], lower[size] = 0.0, bound[0]
+    lower = np.empty(len(upper))
+    lower[:size], lower[size], lower[size + 1 :] = 0.0, bound[0], -np.inf
     kinds = np.zeros(len(upper), dtype=np.int32)
     kinds[size] = _EQUAL
     point, _, flag, told = daqp.solve(

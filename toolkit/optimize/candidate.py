@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -142,7 +141,6 @@ class MeasuredCandidate(Candidate):
         self.sessions = facts.session if sessions is None else sessions
         self.drifted = drifted
 
-    @cached_property
     def _changes(self) -> Floats:
         """Absolute changes of the weights, by row."""
         changes: Floats = np.abs(self.weights - self.facts.holdings)
@@ -173,15 +171,15 @@ class MeasuredCandidate(Candidate):
         """One-way turnover, by row."""
         if self.drifted:
             return np.zeros(self.weights.shape[:-1])
-        return 0.5 * (self._changes.sum(axis=-1) - self.facts.proceeds)
+        return 0.5 * (self._changes().sum(axis=-1) - self.facts.proceeds)
 
     def traded(self) -> Any:
         """Value traded in all assets but cash, by row."""
         if self.drifted:
             return np.zeros(self.weights.shape[:-1])
         if self.roster.cash is None:
-            return self._changes.sum(axis=-1)
-        return self._changes[..., self.roster.risky].sum(axis=-1)
+            return self._changes().sum(axis=-1)
+        return self._changes()[..., self.roster.risky].sum(axis=-1)
 
     def volatility(self) -> Any:
         """Annual volatility, by row."""
@@ -225,21 +223,21 @@ class MeasuredCandidate(Candidate):
         days = self.facts.turnover_days
         if self.drifted or days is None:
             return np.zeros(self.weights.shape[:-1])
-        return (self._changes * days).max(axis=-1)
+        return (self._changes() * days).max(axis=-1)
 
     def market_impact(self) -> Any:
         """Cost of moving prices, by row."""
         impact = self.facts.known_impact()
         if self.drifted:
             return np.zeros(self.weights.shape[:-1])
-        return (self._changes**1.5 * impact).sum(axis=-1)
+        return (self._changes() ** 1.5 * impact).sum(axis=-1)
 
     def half_spread_paid(self, constant: float) -> Any:
         """Half-spread times trade, by row."""
         paid = spread_rates(self.facts, self.roster, constant)
         if self.drifted:
             return np.zeros(self.weights.shape[:-1])
-        return (self._changes * paid).sum(axis=-1)
+        return (self._changes() * paid).sum(axis=-1)
 
     def herfindahl(self) -> Any:
         """Sum of squared weights without cash, by row."""
@@ -248,14 +246,15 @@ class MeasuredCandidate(Candidate):
     def variance(self) -> Any:
         """Annual variance, by row."""
         risk = self.facts.known_belief()
-        return risk.variance * ((self.weights @ risk.factor.T) ** 2).sum(axis=-1)
+        spread = self.weights @ risk.factor.T
+        return risk.variance * np.vecdot(spread, spread)
 
     def tracking_variance(self, ridge: float) -> Any:
         """Variance of the deviation from what is tracked plus the ridge, by row."""
         risk = self.facts.known_belief()
         deviation = self.weights - self.facts.known_aim()
         spread = deviation @ risk.factor.T
-        return risk.variance * ((spread**2).sum(axis=-1) + ridge * (deviation**2).sum(axis=-1))
+        return risk.variance * (np.vecdot(spread, spread) + ridge * np.vecdot(deviation, deviation))
 
 
 def tail_mean(losses: Floats, level: float) -> Floats:

@@ -65,6 +65,7 @@ class Certifier:
     ):
         self.roster, self.objective, self.limits, self.cost = roster, objective, limits, cost
         self.units = np.array([min(1.0, limit.unit) for limit in limits])
+        self._near = TOLERANCE * self.units
 
     def assess(
         self, facts: Facts, portfolios: Sequence[Floats], allowance: Floats
@@ -78,9 +79,9 @@ class Certifier:
         for place, limit in enumerate(self.limits):
             value = limit.value(candidate)
             values[:, place], excess[:, place] = value, limit.beyond(value)
-        over = ((excess - allowance) / self.units).max(axis=1, initial=-np.inf)
-        beyond = np.maximum(facts.lower - rows, rows - facts.upper).max(axis=1)
-        residuals = np.maximum(np.maximum(over, beyond), np.abs(rows.sum(axis=1) - 1.0))
+        over = (excess - allowance) / self.units
+        everything = np.concatenate((over, facts.lower - rows, rows - facts.upper), axis=1)
+        residuals = np.maximum(everything.max(axis=1), np.abs(rows.sum(axis=1) - 1.0))
         totals = self.objective.expression(candidate)
         if self.cost is not None:
             totals = totals + self.cost.yearly(candidate)
@@ -97,6 +98,15 @@ class Certifier:
         best = found.reference
         good = best is None or found.total <= best + self.resolution(facts, best)
         return found.holds and good
+
+    def binding(self, found: Assessment) -> Flags:
+        """By limit, whether it is within the tolerance of its cap or beyond it."""
+        near: Flags = found.excess >= -self._near
+        return near
+
+    def broken(self, found: Assessment) -> Floats:
+        """By limit, the excess over its cap where that is no rounding."""
+        return np.where(found.excess > self._near, found.excess, 0.0)
 
     def resolution(self, facts: Facts, total: float) -> float:
         """Differences of totals that count as none: a millionth, of a hundredth unit at least."""

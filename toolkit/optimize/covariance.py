@@ -54,9 +54,11 @@ class Risk:
         variances = self.matrix.diagonal()
         # The squared diagonal of the factor is what an asset has of its own.
         own = self.factor.diagonal() ** 2
+        if not self.repair and not np.count_nonzero(own <= SINGULAR * variances):
+            return
         risky = roster.risky | (variances > 0.0)
-        if self.repair or np.count_nonzero(risky & (own <= SINGULAR * variances)):
-            share = np.where(risky, own / np.where(variances > 0.0, variances, 1.0), np.inf)
+        share = np.where(risky, own / np.where(variances > 0.0, variances, 1.0), np.inf)
+        if self.repair or share.min() <= SINGULAR:
             raise DataError(
                 f"The covariance on {session.date()} is singular: to rounding, "
                 f"{roster.index[int(np.argmin(share))]} has no risk of its own beside the "

@@ -37,18 +37,14 @@ class Origin:
     def __init__(self, problem: StandardProblem):
         low, high, held = problem.lower, problem.upper, problem.holdings
         self.weights = np.minimum(np.maximum(held, low), high)
-        self.turning = np.count_nonzero(problem.absolute) > 0
-        self.priced = problem.rates > 0.0
-        if self.turning:
-            self.priced |= problem.absolute.any(axis=0)
-        if np.count_nonzero(self.priced) < len(held):
-            self.weights = np.where(self.priced, self.weights, low)
+        if np.count_nonzero(problem.rates) < len(held):
+            self.weights = np.where(problem.priced, self.weights, low)
         self.more, self.less = high - self.weights, self.weights - low
         self.slopes = problem.gradient(self.weights)
         self.bound = np.empty(1 + len(problem.bound))
         self.bound[0] = 1.0 - self.weights.sum()
         self.bound[1:] = problem.bound - problem.matrix @ self.weights
-        if self.turning:
+        if problem.turning:
             self.bound[1:] -= problem.absolute @ np.abs(self.weights - held)
 
 
@@ -123,15 +119,15 @@ class Sifted:
         self._few: slice | NDArray[np.intp] = slice(None)
         if len(slopes) > _ALL:
             self._choose(self._way * slopes + problem.rates)
-        missing, none = float(self.bound[0]), np.zeros(len(slopes))
+        missing = float(self.bound[0])
         if abs(missing) > _FIXED:
-            self._mend(none - np.sign(missing), none, -abs(missing))
+            self._mend(np.full(len(slopes), -np.sign(missing)), 0.0, -abs(missing))
         for row in (self.bound[1:] < 0.0).nonzero()[0].tolist():
             self._mend(problem.matrix[row], problem.absolute[row], self.bound[1 + row])
 
     def _choose(self, slopes: Floats) -> None:
         """Keep the moves without a price, and the best ones in each direction."""
-        chosen, count = ~self._origin.priced, _FIRST + len(slopes) // _SHARE
+        chosen, count = ~self._problem.priced, _FIRST + len(slopes) // _SHARE
         for way in (1.0, -1.0):
             ranked = np.where(self._way == way, slopes, np.inf).argsort(kind="stable")
             chosen[ranked[:count]] = True
@@ -142,7 +138,7 @@ class Sifted:
         if len(way) > _ALL:
             self._few = way.nonzero()[0]
 
-    def _mend(self, row: Floats, around: Floats, room: float) -> None:
+    def _mend(self, row: Floats, around: Floats | float, room: float) -> None:
         """Take in the moves that mend a row, where all the chosen ones together cannot."""
         raised, lowered = (around + row) * self._origin.more, (around - row) * self._origin.less
         mended = np.where(self._way > 0.0, raised, np.where(self._way < 0.0, lowered, 0.0))
@@ -166,7 +162,7 @@ class Sifted:
         slopes = (origin.slopes[few] * way + problem.rates[few]) / unit
         matrix = np.empty((len(self.bound), len(way)))
         matrix[0], matrix[1:] = way, problem.matrix[:, few] * way
-        if origin.turning:
+        if problem.turning:
             matrix[1:] += problem.absolute[:, few]
         room = np.where(way > 0.0, origin.more[few], origin.less[few])
         return curved, slopes, matrix, self.bound, room
@@ -185,7 +181,7 @@ class Sifted:
         problem, origin, way, prices = self._problem, self._origin, self._way, found.prices
         slopes = problem.gradient(found.weights) + prices.rows @ problem.matrix - prices.budget
         dear = problem.rates + least
-        if origin.turning:
+        if problem.turning:
             dear = dear + prices.rows @ problem.absolute
         towards = np.where(slopes < 0.0, 1.0, -1.0)
         others = (np.abs(slopes) > dear) & (way != towards)

@@ -26,8 +26,8 @@ ALL = 1 + len(WAYS)
 class Optimum:
     """A solved problem: the weights, and those without small trades.
 
-    Total and binding limits are those of the former; measured are the latter. The facts are those
-    it is the optimum of, and `fallback` says whose answer it is where the first had none.
+    The total is that of the former, measured are the latter, and limits bind at either. The facts
+    are those it is the optimum of, and `fallback` says whose answer it is where the first had none.
     """
 
     facts: Facts
@@ -145,7 +145,9 @@ class Search:
             return None
         if not measured.holds:
             kept, measured = certifier.as_few_as_hold(facts, weights, allowance)
-        binding = found.excess >= -TOLERANCE * certifier.units
+        binding = certifier.binding(found)
+        if measured is not found:
+            binding |= certifier.binding(measured)
         return Optimum(facts, weights, kept, found.total, binding, answer, gap, measured)
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from toolkit.optimize.objectives import Objective
 
 
+_ANSWERS = (*SOLVED, OPTIMAL)
+
 _ROUNDS = 40
 _BEYOND = 1e-9
 """How far a limit may be exceeded without a plane of its own, in its unit or 1."""
@@ -78,7 +80,7 @@ class Standard:
             except RAISED as error:
                 none = no_answer(solver, error, len(problem.linear))
                 return none.point, none
-            failed = found.status not in (*SOLVED, OPTIMAL)
+            failed = found.status not in _ANSWERS
             planes = [] if failed else self._planes(facts, found.weights, allowance, curved)
             if not planes or not rest:
                 break
@@ -126,14 +128,14 @@ class Standard:
     def _found(self, facts: Facts, problem: StandardProblem) -> Found:
         unit = self._objective.unit(facts)
         found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
-        if found.status in (*SOLVED, OPTIMAL) or not problem.impossible:
+        if found.status in _ANSWERS or not problem.impossible:
             return found
         side = 1.0 if problem.upper.sum() < 1.0 else -1.0
         prices = Prices(side, np.zeros(len(problem.bound)))
         return Found(problem, problem.holdings, prices, "bounds without a portfolio", 0)
 
     def _limit_rows(self, facts: Facts, allowance: Floats) -> LimitRows:
-        if not self._steady or allowance.any():
+        if not self._steady or np.count_nonzero(allowance):
             return limit_rows(self._roster, facts, self._limits, allowance)
         key = (self._roster.period(facts.session), facts.proceeds)
         if key not in self._rows:

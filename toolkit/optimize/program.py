@@ -248,13 +248,10 @@ class Program:
     ) -> Allocation:
         certifier, names = self._certifier, self._names
         found = solved.measured if solved else certifier.assess(facts, [weights], allowance)[0]
-        near = TOLERANCE * certifier.units
+        binding = solved.binding if solved else certifier.binding(found)
         relaxed: dict[str, float] = {}
         if status in ("relaxed", "kept"):
-            relaxed = named(self._limits, np.where(found.excess > near, found.excess, 0.0))
-        binding = found.excess >= -near
-        if solved:
-            binding |= solved.binding
+            relaxed = named(self._limits, certifier.broken(found))
         return Allocation(
             weights=self.roster.series(weights),
             binding=tuple(compress(names, binding.tolist())),

@@ -58,7 +58,8 @@ class Prices:
 class StandardProblem:
     """Minimise ``w'Qw/2 + q'w + r|w - h| + tail``.
 
-    Subject to ``sum w = 1``, ``lower <= w <= upper`` and ``Mw + A|w - h| <= bound``.
+    Subject to ``sum w = 1``, ``lower <= w <= upper`` and ``Mw + A|w - h| <= bound``; where it is
+    not `turning`, A is zero.
     """
 
     quadratic: Floats | None
@@ -72,6 +73,13 @@ class StandardProblem:
     absolute: Floats
     bound: Floats
     tail: Tail | None = None
+    turning: bool = True
+
+    @property
+    def priced(self) -> Flags:
+        """By asset, whether changing its weight costs anything, be it room in a limit."""
+        priced: Flags = self.rates + self.absolute.sum(axis=0) > 0.0
+        return priced
 
     @property
     def impossible(self) -> bool:
@@ -111,7 +119,7 @@ class StandardProblem:
         """The objective."""
         total = self.linear @ weights + self.rates @ np.abs(weights - self.holdings)
         if self.quadratic is not None:
-            total += 0.5 * weights @ self.quadratic @ weights
+            total += 0.5 * (weights @ (self.quadratic @ weights))
         if self.tail is not None:
             losses = -self.tail.scenarios @ weights
             total += self.tail.factor * tail_mean(losses, self.tail.level)
@@ -132,11 +140,10 @@ class StandardProblem:
         least -= 0.5 * ((gradient - self.linear) @ weights)
         if self.tail is not None and prices.tail is not None:
             slope = slope - self.tail.factor * (prices.tail @ self.tail.scenarios)
-        cost = self.rates + prices.rows @ self.absolute
+        cost = self.rates + prices.rows @ self.absolute if self.turning else self.rates
         held = np.minimum(np.maximum(self.holdings, self.lower), self.upper)
-        corners = np.array((self.lower, self.upper, held))
-        values = slope * corners + cost * np.abs(corners - self.holdings)
-        return float(least + values.min(axis=0).sum())
+        best = np.where(slope > cost, self.lower, np.where(slope < -cost, self.upper, held))
+        return float(least + slope @ best + cost @ np.abs(best - self.holdings))
 
     def _provable(self, prices: Prices) -> bool:
         """Whether multipliers have the signs and sums that the bound needs."""
@@ -194,6 +201,11 @@ class LimitRows:
     def confines(self) -> bool:
         """Whether a trade is limited at all."""
         return bool(np.isfinite(self.room).any())
+
+    @cached_property
+    def turning(self) -> bool:
+        """Whether a row is on changes of weights."""
+        return bool(self.absolute.any())
 
     def __add__(self, other: LimitRows) -> LimitRows:
         return LimitRows(
@@ -278,4 +290,5 @@ def standard_problem(facts: Facts, total: Coefficients, rows: LimitRows) -> Stan
         absolute=rows.absolute,
         bound=rows.bound,
         tail=Tail(facts.known_scenarios(), total.level, total.tail) if total.tail else None,
+        turning=rows.turning,
     )

@@ -66,6 +66,8 @@ class Certifier:
         self.roster, self.objective, self.limits, self.cost = roster, objective, limits, cost
         self.units = np.array([min(1.0, limit.unit) for limit in limits])
         self._near = TOLERANCE * self.units
+        self._caps = np.array([limit.cap for limit in limits])
+        self._signs = np.array([-1.0 if limit.floors else 1.0 for limit in limits])
 
     def assess(
         self, facts: Facts, portfolios: Sequence[Floats], allowance: Floats
@@ -75,10 +77,9 @@ class Certifier:
         rows = np.array([*portfolios, *references])
         candidate = MeasuredCandidate(self.roster, facts, rows)
         values = np.empty((len(rows), len(self.limits)))
-        excess = np.empty_like(values)
         for place, limit in enumerate(self.limits):
-            value = limit.value(candidate)
-            values[:, place], excess[:, place] = value, limit.beyond(value)
+            values[:, place] = limit.value(candidate)
+        excess = self._signs * (values - self._caps)
         over = (excess - allowance) / self.units
         everything = np.concatenate((over, facts.lower - rows, rows - facts.upper), axis=1)
         residuals = np.maximum(everything.max(axis=1), np.abs(rows.sum(axis=1) - 1.0))

@@ -29,11 +29,14 @@ class Limit(ABC):
         Fields of `Decision` it cannot do without.
     measure
         What the quantity is to a reader.
+    floors
+        Whether the cap is a floor, which the quantity has to stay above.
     """
 
     rank: ClassVar[int] = 1
     measure: ClassVar[Measure] = "fraction"
     needs: ClassVar[tuple[str, ...]] = ()
+    floors: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -61,7 +64,7 @@ class Limit(ABC):
 
     def beyond(self, value: Any) -> Any:
         """How far a value of the quantity is beyond the cap; the limit holds where it is <= 0."""
-        return value - self.cap
+        return self.cap - value if self.floors else value - self.cap
 
     def shown(self, value: Any) -> Any:
         """A value of the quantity as a reader knows it."""
@@ -137,6 +140,8 @@ class MinCash(Limit):
         Smallest weight of cash, a fraction of equity.
     """
 
+    floors: ClassVar[bool] = True
+
     floor: Fraction
 
     @property
@@ -147,10 +152,6 @@ class MinCash(Limit):
     def value(self, candidate: Candidate) -> Any:
         """Weight of cash."""
         return candidate.cash_weight()
-
-    def beyond(self, value: Any) -> Any:
-        """Floor minus weight."""
-        return self.floor - value
 
 
 @component
@@ -239,6 +240,7 @@ class MinExpectedReturn(Limit):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("expected_returns",)
+    floors: ClassVar[bool] = True
 
     floor: Annotated[float, pydantic.Field(allow_inf_nan=False)]
 
@@ -250,10 +252,6 @@ class MinExpectedReturn(Limit):
     def value(self, candidate: Candidate) -> Any:
         """Expected return."""
         return candidate.expected_return()
-
-    def beyond(self, value: Any) -> Any:
-        """Floor minus return."""
-        return self.floor - value
 
 
 @component

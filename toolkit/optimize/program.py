@@ -43,6 +43,7 @@ class Program:
         self.roster = Roster(assets)
         self._limits = optimizer.limits
         self._names = [limit.name for limit in self._limits]
+        self._seeks_ratio = isinstance(optimizer.objective, MaximumSharpe)
         self._on_volume = [each.name for each in self._limits if isinstance(each, MaxTradingDays)]
         cost = optimizer.cost
         self._cost = None if cost is None or cost.free else cost
@@ -164,7 +165,7 @@ class Program:
 
     def _without_hurdle(self, found: Optimum) -> bool:
         """Whether nothing is expected to earn more than cash."""
-        return isinstance(self.optimizer.objective, MaximumSharpe) and found.facts.hurdle == 0.0
+        return self._seeks_ratio and found.facts.hurdle == 0.0
 
     def _without_ratio(self, decision: Decision) -> Allocation:
         if self.roster.cash is None:

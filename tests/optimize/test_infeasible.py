@@ -101,6 +101,17 @@ def test_a_conflict_is_named_minimal_and_with_its_smallest_relaxation(market):
         sized(market, rest, on_infeasible="stop", current=EVEN)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_limit_that_cannot_hold_by_itself_is_named(market, seed):
+    """Without it no limit is left, and the bound on their violation is a rounding of nothing."""
+    shares = np.random.default_rng(seed).dirichlet(np.ones(4))
+    stuck = {"current": pd.Series(shares, FOUR), "tradable": pd.Series(False, FOUR)}
+    with pytest.raises(InfeasibleLimitsError) as caught:
+        sized(market, (MaxVolatility(0.1),), on_infeasible="stop", **stuck)
+    assert caught.value.conflict == ("MaxVolatility",)
+    assert set(caught.value.relaxation) == {"MaxVolatility"}
+
+
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(st.lists(st.floats(0.05, 0.4), min_size=4, max_size=4), st.floats(0.1, 0.9))
 def test_named_conflicts_are_minimal_for_drawn_caps(market, caps, volatility):

@@ -112,6 +112,35 @@ def test_where_trading_is_dear_nobody_trades_and_the_solver_sees_few(monkeypatch
     assert max(seen) < len(Moves(problem)) / 4
 
 
+def test_a_trade_that_gains_next_to_nothing_is_found_behind_weights_with_no_room(monkeypatch):
+    """These promise more and can hardly move; it gains a few hundred-millionths of the unit."""
+    size, rate, trade = 60, 0.01, 1e-4
+    held = np.full(size, 1.0 / size)
+    room = np.full(size, 2e-13)
+    room[:3] = 0.01, 0.01, 1.5 * trade
+    curvature, slopes = np.ones(size), np.linspace(-0.05, 0.05, size)
+    # A pair that trades in any case sets the price of the budget, to nothing at first.
+    curvature[:2], slopes[:3] = 10.0, (-0.1, 0.1, -rate - 6.0 * trade)
+    problem = StandardProblem(
+        quadratic=np.diag(curvature),
+        linear=slopes - curvature * held,
+        rates=np.full(size, rate),
+        constant=0.0,
+        holdings=held,
+        lower=held - room,
+        upper=held + room,
+        matrix=np.zeros((0, size)),
+        absolute=np.zeros((0, size)),
+        bound=np.zeros(0),
+    )
+    seen = moves_seen(monkeypatch)
+    found = solve_quadratic(problem, 1.0)
+    assert max(seen) < size
+    assert found.status in SOLVED
+    assert found.weights[2] - held[2] == pytest.approx(trade, rel=1e-6)
+    assert found.weights[3:] == pytest.approx(held[3:], abs=1e-12)
+
+
 def test_without_costs_the_solver_sees_everything_once(monkeypatch):
     problem = problem_of(2, 30, priced=False)
     seen = moves_seen(monkeypatch)

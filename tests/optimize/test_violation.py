@@ -106,6 +106,27 @@ def test_a_conflict_of_rows_needs_no_stated_problem(market, monkeypatch, mode):
         assert found.relaxed["MaxWeight"] == pytest.approx(1 / 12 - 0.05, abs=1e-5)
 
 
+@pytest.mark.parametrize("size", [4, 40])
+@pytest.mark.parametrize("cost", [None, COST], ids=["free", "priced"])
+def test_a_stuck_holding_beyond_its_cap_needs_no_stated_problem(market, monkeypatch, size, cost):
+    """Its bounds cross: it has no move, and a solver that sees moves alone finds nothing amiss."""
+
+    def never(self, problem):
+        raise AssertionError("stated in cvxpy")
+
+    monkeypatch.setattr(CompiledProblem, "__init__", never)
+    made = market(2, size)
+    current = pd.Series(0.6 / (size - 1), made.risky)
+    current[made.risky[0]] = 0.4
+    stuck = pd.Series(False, made.risky[:1])
+    decision = made.decision(target=current, current=current, tradable=stuck)
+    limits = (MaxWeight(0.3), MaxTurnover(0.5))
+    found = Optimizer(TrackTarget(), limits, cost).compile(made.risky).solve(decision)
+    assert found.status == "relaxed"
+    assert found.relaxed == pytest.approx({"MaxWeight": 0.1})
+    assert found.fallbacks == ("least violation",)
+
+
 def test_a_limit_that_is_no_row_is_part_of_the_least_violation(market):
     names = ["A", "B", "C"]
     covariance = pd.DataFrame(np.diag([0.01, 0.04, 0.25]), names, names)

@@ -126,10 +126,12 @@ class Standard:
         )
 
     def _found(self, facts: Facts, problem: StandardProblem) -> Found:
-        unit = self._objective.unit(facts)
-        found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
-        if found.status in _ANSWERS or not problem.impossible:
-            return found
+        # A weight between crossed bounds has no move, so that a solver may answer without it.
+        if not problem.crossed:
+            unit = self._objective.unit(facts)
+            found = solve_tail(problem) if problem.tail else solve_quadratic(problem, unit)
+            if found.status in _ANSWERS or not problem.impossible:
+                return found
         side = 1.0 if problem.upper.sum() < 1.0 else -1.0
         prices = Prices(side, np.zeros(len(problem.bound)))
         return Found(problem, problem.holdings, prices, "bounds without a portfolio", 0)

@@ -82,6 +82,11 @@ class StandardProblem:
         return priced
 
     @property
+    def crossed(self) -> bool:
+        """Whether some weight is bound from below by more than from above."""
+        return bool(np.count_nonzero(self.lower - self.upper > _NOT_NEAR))
+
+    @property
     def impossible(self) -> bool:
         """Whether the bounds alone leave no portfolio."""
         crossed = np.count_nonzero(self.lower - self.upper > _LAST_BITS)
@@ -101,7 +106,7 @@ class StandardProblem:
 
         Without an objective the optimum is 0, unless there is no portfolio: Farkas' lemma.
         """
-        if (self.lower - self.upper > _NOT_NEAR).any():
+        if self.crossed:
             return True
         total = abs(prices.budget) + float(prices.rows.sum())
         if not 0.0 < total < np.inf:

@@ -127,9 +127,10 @@ class RowViolation:
         price = chosen.astype(float)
         least = float((tolerance / self._units)[chosen].sum())
         _, answer = self._solve(_Aim(price, 0.0 * price, _AMPLE * price), least)
-        if answer.value - answer.gap > least:
-            return True
-        return False if answer.value <= least else None
+        # What is measured comes first: without any limit the bound is nothing but rounding.
+        if answer.value <= least:
+            return False
+        return True if answer.value - answer.gap > least else None
 
     def solve(self, price: Floats, room: Floats) -> tuple[Floats, Answer]:
         """Weights and the answer they come from, whose value counts what is beyond a room, too."""

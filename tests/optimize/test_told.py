@@ -111,3 +111,19 @@ def test_a_session_is_whatever_names_a_day(market, session):
 def test_what_names_no_day_is_refused(session):
     with pytest.raises(DataError, match=r"no date; give a day, as in pandas\.Timestamp"):
         Decision(session)
+
+
+def test_a_limit_that_binds_only_without_small_trades_is_told(market):
+    """What is held is at the cap; the optimum is a little below it, by too little to be traded."""
+    made = market(3, 4)
+    a, b, c, d = made.risky
+    covariance = pd.DataFrame(np.diag([100.0, 0.1, 0.1, 0.1]), made.risky, made.risky)
+    current = pd.Series({a: 0.3, b: 0.1, c: 0.2, d: 0.2})
+    target = pd.Series({a: 0.29995, b: 0.201, c: 0.2, d: 0.2})
+    limits = (MaxWeight(0.3, (a,)), MaxWeight(0.2, (b,)))
+    decision = made.decision(current=current, target=target, covariance=covariance)
+    found = Optimizer(TrackTarget(), limits).compile(made.assets).solve(decision)
+    assert found.status == "optimal"
+    assert found.weights[a] == 0.3
+    assert found.certificate.objective > found.certificate.optimum
+    assert found.binding == tuple(limit.name for limit in limits)

@@ -21,6 +21,7 @@ from toolkit.optimize import (
     Optimizer,
     ProportionalCost,
     TrackTarget,
+    violation,
 )
 from toolkit.optimize.candidate import MeasuredCandidate
 from toolkit.optimize.compiled import CompiledProblem
@@ -205,3 +206,24 @@ def test_a_bound_along_round_limits_is_below_every_portfolio(market, seed):
         assert within.any()
         assert (priced @ over[:, within] >= answer.value - answer.gap - 1e-9).all()
         room = np.median(over, axis=1)
+
+
+def test_multipliers_above_the_price_of_a_limit_prove_no_more_violation(market, monkeypatch):
+    made = market(0, 6)
+    even = pd.Series(1 / 6, made.risky)
+    program = Optimizer(TrackTarget(), (MaxWeight(0.1),)).compile(made.risky)
+    facts = program._facts(made.decision(target=even, current=even))
+    diagnosis = program._diagnosis
+    price, room = np.ones(1), diagnosis._ample(facts)
+    _, honest = diagnosis._rows(facts).solve(price, room)
+    assert honest.value == pytest.approx(2 / 3)
+    assert honest.value - honest.gap == pytest.approx(2 / 3)
+    solved = violation.interior_point
+
+    def inflated(*given):
+        point, multipliers, status, steps = solved(*given)
+        return point, 3.0 * multipliers, status, steps
+
+    monkeypatch.setattr(violation, "interior_point", inflated)
+    _, told = diagnosis._rows(facts).solve(price, room)
+    assert told.value - told.gap <= honest.value + 1e-9

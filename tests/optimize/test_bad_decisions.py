@@ -358,3 +358,48 @@ def test_weights_that_lack_the_proceeds_cannot_be_kept(market):
         Optimizer(TrackTarget(), limits, None, "keep").compile(names).solve(decision)
     found = Optimizer(TrackTarget(), limits).compile(names).solve(decision)
     assert found.weights.sum() == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "cell", ["x", "1.5", None, pd.NA, 1j, pd.Timestamp("2021-01-01")], ids=repr
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("target", "current", "covariance", "scenarios", "expected_returns", "betas", "stress"),
+        *("volumes", "volatilities", "half_spreads"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_refused_by_name(market, name, cell):
+    made = market(1, 4)
+    given = getattr(full(made, target=pd.Series(0.25, made.risky)), name)
+    if given is None:
+        given = pd.Series(0.01, made.risky)
+    changed = given.astype(object)
+    if changed.ndim == 1:
+        changed.iloc[2] = cell
+    else:
+        changed.iloc[2 % len(changed), -1] = cell
+    label = changed.index[2] if changed.ndim == 1 else changed.columns[-1]
+    with pytest.raises(DataError, match=rf"The {name} on 2\d{{3}}-.* of .*{label} is .*no number"):
+        made.decision(**{name: changed})
+
+
+@pytest.mark.parametrize("name", ["target", "current", "tradable", "covariance", "volumes"])
+def test_a_plain_array_is_refused_by_name(market, name):
+    with pytest.raises(DataError, match=rf"The {name} on .* is of type ndarray; give a pandas"):
+        market(1, 4).decision(**{name: np.ones((4, 4) if name == "covariance" else 4)})
+
+
+@pytest.mark.parametrize("name", ["equity", "proceeds"])
+def test_an_amount_that_is_no_number_is_refused(market, name):
+    with pytest.raises(DataError, match=rf"The {name} on .* is '1e6'; give a number"):
+        market(1, 4).decision(**{name: "1e6"})
+
+
+def test_numbers_in_a_column_of_objects_are_numbers(market):
+    made = market(1, 4)
+    decision = made.decision()
+    program = Optimizer(MinimumVariance(), (MaxWeight(0.5),)).compile(made.assets)
+    loose = replace(decision, covariance=decision.covariance.astype(object))
+    assert program.solve(loose).weights.equals(program.solve(decision).weights)

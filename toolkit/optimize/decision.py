@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from toolkit.errors import DataError
+
+_SERIES = (
+    "target", "current", "expected_returns", "volumes", "volatilities", "half_spreads"
+)  # fmt: skip
+_FLAGS = ("tradable", "buyable")
+_TABLES = ("covariance", "scenarios", "betas", "stress")
 
 Status = Literal["target", "optimal", "relaxed", "kept", "cash", "not sized"]
 
@@ -92,6 +100,33 @@ class Decision:
                 "The session of a decision is missing or no date; give a day, as in "
                 "pandas.Timestamp('2021-03-05')."
             )
+        for name in (*_SERIES, *_FLAGS, *_TABLES):
+            self._demand_table(name, pd.DataFrame if name in _TABLES else pd.Series)
+        for name in ("equity", "proceeds"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Real):
+                raise DataError(f"The {name} on {self.session.date()} is {value!r}; give a number.")
+
+    def _demand_table(self, name: str, kind: type[pd.Series] | type[pd.DataFrame]) -> None:
+        """Refuse a field that is no table of numbers, or of flags."""
+        value, title = getattr(self, name), f"{name} on {self.session.date()}"
+        if value is None:
+            return
+        if not isinstance(value, kind):
+            raise DataError(
+                f"The {title} is of type {type(value).__name__}; give a pandas {kind.__name__} "
+                "with assets as labels."
+            )
+        numbers = value.to_numpy()
+        if name in _FLAGS or numbers.dtype.kind in "fiub":
+            return
+        for place, cell in np.ndenumerate(numbers):
+            if not isinstance(cell, Real):
+                label = " and ".join(str(value.axes[axis][at]) for axis, at in enumerate(place))
+                raise DataError(
+                    f"The {title} of {label} is {cell!r}, which is no number; give numbers, and "
+                    "leave out assets that have none."
+                )
 
 
 @dataclass(frozen=True)

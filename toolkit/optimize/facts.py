@@ -163,7 +163,7 @@ def facts_of(decision: Decision, roster: Roster) -> Facts:
     InfeasibleLimitsError
         What cannot be traded leaves no portfolio that sums to 1.
     """
-    where = f"on {decision.session.date()!s}"
+    where = f"on {decision.session.date()}"
     proceeds = _proceeds(decision, where)
     current = _current(decision, roster, proceeds, where)
     held = roster.zeros if current is None or decision.current is None else current

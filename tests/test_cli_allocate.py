@@ -12,6 +12,7 @@ import pytest
 
 from toolkit.backtest import forward_ledger
 from toolkit.record import RunRecord
+from toolkit.report import decision_lines
 
 SHORT = ("--set", "data.start=2024-01-02")
 LAST = "2025-01-03"
@@ -94,6 +95,28 @@ def test_allocate_for_readers_is_narrow_and_says_that_it_is_simulated(call, hold
     assert max(map(len, lines)) <= 100
     for word in ("days", "volatility a year", "MaxTurnover", "pivot_share", "costs"):
         assert word in out
+
+
+def test_trades_of_a_few_dollars_in_next_to_nothing_are_counted_and_not_shown():
+    row = {"held_weight": 0.0, "price": 10.0, "cost": 0.0, "days": None, "waits": False}
+    content = {
+        "explanation": {"target": {"A": 0.4}},
+        "trades": [
+            {**row, "asset": "A", "units": 4.0, "value": 40.0, "weight": 0.4},
+            {**row, "asset": "B", "units": -0.01, "value": -0.1, "weight": 1e-7},
+            {**row, "asset": "C", "units": -0.2, "value": -12.0, "weight": 1e-7},
+            {**row, "asset": "D", "units": 0.01, "value": 0.1, "weight": 0.1},
+        ],
+        "cash": {"before": 100.0, "after": 60.0},
+        "equity": 100.0,
+        "equity_after": 100.0,
+        "liquidity": "CHECKED",
+    }
+    lines = decision_lines._trades(content)
+    assert [line.split()[0] for line in lines[1:-1]] == ["A", "C", "D", "cash"]
+    assert lines[-1] == "not shown: 1 of no weight, with a trade below 10 USD"
+    content["trades"] = content["trades"][:1]
+    assert decision_lines._trades(content)[-1].startswith("cash")
 
 
 def test_overlays_are_told(call, tmp_path):

@@ -12,6 +12,9 @@ _WIDTH = 96
 _SMALL = 5e-5
 """Weights that would be shown as 0.0 %."""
 
+_SHOWN_USD = 10.0
+"""Trades below it are not shown where nothing is held: what a rest pays for the costs of others."""
+
 Content = Mapping[str, Any]
 
 
@@ -122,6 +125,8 @@ def _trades(content: Content) -> list[str]:
         f"{'USD':>14}{'cost':>8}{'days':>8}"
     ]
     for row in content["trades"]:
+        if abs(row["value"]) < _SHOWN_USD and row["weight"] < _SMALL:
+            continue
         days = "?" if row["days"] is None else _days(row["days"])
         waits = " waits" if row["waits"] else ""
         lines.append(
@@ -136,6 +141,9 @@ def _trades(content: Content) -> list[str]:
         f"{'':>8}{percent(after / content['equity_after']):>8}{'':>29}"
         f"{count(after - before):>14}"
     )
+    small = len(content["trades"]) + 2 - len(lines)
+    if small:
+        lines.append(f"not shown: {small} of no weight, with a trade below {_SHOWN_USD:.0f} USD")
     if content["liquidity"] == "NOT CHECKED":
         lines.append("days of average volume: NOT CHECKED, where ? stands no volume is known")
     return lines

@@ -390,24 +390,26 @@ def test_record_that_is_no_run_is_refused_with_its_name(make_record: Make) -> No
         )
 
 
+CARD = {
+    "sessions": 59,
+    "decisions": 9,
+    "independent_bets": 4,
+    "events_used": 3,
+    "smallest_information_ratio": 5.79,
+    "variants_tried": None,
+}
+
+
 def test_the_power_card_stands_before_the_first_figure(make_record: Make) -> None:
     record = make_record(sessions=60)
-    card = {
-        "sessions": 59,
-        "decisions": 9,
-        "independent_bets": 4,
-        "events_used": 3,
-        "smallest_information_ratio": 5.79,
-        "variants_tried": None,
-    }
-    told = replace(record, manifest={**record.manifest, "power": card})
+    told = replace(record, manifest={**record.manifest, "power": CARD})
     text = Parsed(render(told)).text
     assert "59 sessions, 9 decisions, 4 independent bets; announcements used: 3;" in text
     assert "variants tried: not recorded" in text
     assert text.index("How much can this record tell?") < text.index("Key figures")
     assert "information ratio below 5.79" in text
     # Of a run that was written before the number was recorded.
-    older = {key: value for key, value in card.items() if key != "events_used"}
+    older = {key: value for key, value in CARD.items() if key != "events_used"}
     told = replace(record, manifest={**record.manifest, "power": older})
     assert "announcements used: not recorded" in Parsed(render(told)).text
     silent = {key: value for key, value in record.manifest.items() if key != "power"}
@@ -416,14 +418,7 @@ def test_the_power_card_stands_before_the_first_figure(make_record: Make) -> Non
 
 def test_a_notebook_shows_the_power_card_before_the_first_figure(make_record: Make) -> None:
     record = make_record(sessions=60)
-    card = {
-        "sessions": 59,
-        "decisions": 9,
-        "independent_bets": 4,
-        "events_used": None,
-        "smallest_information_ratio": 5.79,
-        "variants_tried": 2,
-    }
+    card = {**CARD, "events_used": None, "variants_tried": 2}
     told = replace(record, manifest={**record.manifest, "power": card})
     text = Parsed(key_figures(told)).text
     assert "4 independent bets; announcements used: not recorded; variants tried: 2." in text

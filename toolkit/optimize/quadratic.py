@@ -51,7 +51,7 @@ def _sifted(problem: StandardProblem, unit: float) -> Found | None:
         if answer is None:
             return None
         point, multipliers, status, iterations = answer
-        prices = _priced(multipliers, unit)
+        prices = priced(multipliers, unit)
         found = Found(problem, moves.weights(point), prices, status, iterations)
         if found.proof[1] <= _NOTHING * unit or not moves.turned(found, TOLERANCE * unit):
             return found
@@ -66,11 +66,11 @@ def _whole(problem: StandardProblem, unit: float) -> Found:
     small = problem.quadratic is not None and len(moves) <= MOST
     found = active_set(*stated) if small else None
     point, multipliers, status, iterations = found or interior_point(*stated)
-    return Found(problem, moves.weights(point), _priced(multipliers, unit), status, iterations)
+    return Found(problem, moves.weights(point), priced(multipliers, unit), status, iterations)
 
 
-def _priced(multipliers: Floats, unit: float) -> Prices:
-    """The multipliers of a solver, in the unit of the objective."""
+def priced(multipliers: Floats, unit: float) -> Prices:
+    """The multipliers of a solver, the first one of the budget, in the unit of the objective."""
     return Prices(unit * float(multipliers[0]), unit * multipliers[1:])
 
 

@@ -23,10 +23,10 @@ from toolkit.optimize.compiled import RAISED, Answer, no_answer
 from toolkit.optimize.facts import Facts
 from toolkit.optimize.limits import Limit
 from toolkit.optimize.moves import Moves
-from toolkit.optimize.quadratic import interior_point
+from toolkit.optimize.quadratic import interior_point, priced
 from toolkit.optimize.readonly import readonly
 from toolkit.optimize.roster import Flags, Floats, Roster
-from toolkit.optimize.standard import Prices, StandardProblem
+from toolkit.optimize.standard import StandardProblem
 from toolkit.optimize.tangent import TangentCandidate, TaylorCandidate
 
 _CLOSE = 1e-7
@@ -221,7 +221,7 @@ class RowViolation:
             _TOLERANCE,
         )
         weights = moves.weights(point[: len(moves)])
-        found = Prices(float(multipliers[0]), multipliers[1:])
+        found = priced(multipliers, 1.0)
         value = aim.value(self._excess(weights))
         prices = np.bincount(owners, found.rows, len(aim.price)).astype(float)
         touched, cost = self._round(weights, prices)
